@@ -1,0 +1,44 @@
+"""The two groups of arrays that kernels pass around: everything the account owns, and one bar of the market."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .dtypes import FloatArray, IntArray, Records
+
+__all__ = ["Bar", "Ledger"]
+
+
+class Ledger(NamedTuple):
+    """All that an account owns. Every array is changed in place; none is ever replaced by a kernel.
+
+    state: state_dtype[1], params: params_dtype[1], contracts: contract_dtype[assets],
+    positions: position_dtype[assets], open_list: int64[open_capacity] columns of open positions in position order,
+    orders: order_dtype[order_capacity], live: int64[order_capacity] rows of pending orders in order of submission,
+    fills: fill_dtype[fill_capacity], trades: trade_dtype[trade_capacity].
+    """
+
+    state: Records
+    params: Records
+    contracts: Records
+    positions: Records
+    open_list: IntArray
+    orders: Records
+    live: IntArray
+    fills: Records
+    trades: Records
+
+
+class Bar(NamedTuple):
+    """One bar of every asset; NaN in `close` means that the asset has no bar.
+
+    time: int64[1] (ns UTC), open, high, low, close: float64[assets], equity, cash: float64[1] (written when the bar closes).
+    """
+
+    time: IntArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    equity: FloatArray
+    cash: FloatArray

@@ -1,0 +1,35 @@
+"""Profit arithmetic with the contract multiplier."""
+
+from __future__ import annotations
+
+from ._jit import kernel
+
+__all__ = ["average", "excursion", "notional", "profit"]
+
+
+@kernel
+def notional(quantity: float, price: float, multiplier: float) -> float:
+    """Return the signed value of a quantity at a price [money]."""
+    return quantity * price * multiplier
+
+
+@kernel
+def profit(entry_price: float, exit_price: float, quantity: float, multiplier: float) -> float:
+    """Return the profit of a signed quantity before costs [money]."""
+    return (exit_price - entry_price) * quantity * multiplier
+
+
+@kernel
+def average(held: float, held_value: float, added: float, added_value: float) -> float:
+    """Return the average of two values weighted by quantity; both quantities have the same sign."""
+    return (held * held_value + added * added_value) / (held + added)
+
+
+@kernel
+def excursion(entry_price: float, price: float, quantity: float) -> float:
+    """Return the move in favour of the position as a fraction of the entry price; NaN when the entry price is 0.
+
+    quantity: signed, only its sign counts.
+    """
+    move = (price - entry_price) / abs(entry_price)
+    return move if quantity > 0.0 else -move
