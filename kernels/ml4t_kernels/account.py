@@ -8,12 +8,10 @@ from ._jit import kernel
 from .codes import ExitReason, TradeStatus
 from .dtypes import NO_SLOT, Record
 from .ledger import Bar, Ledger
+from .margin import DUST, opening_quantity
 from .pnl import average, excursion, notional, profit
 
 __all__ = ["append_fill", "apply_fill", "mark", "take_excursions"]
-
-# A position that a fill leaves at less than this part of itself is flat: only rounding of the quantities does that.
-DUST: float = 1e-12
 
 
 @kernel
@@ -162,9 +160,7 @@ def apply_fill(ledger: Ledger, fill: Record) -> None:
     quantity = fill["quantity"]
     multiplier = ledger.contracts[asset]["multiplier"]
     cash = state["cash"] - notional(quantity, fill["price"], multiplier) - fill["commission"]
-    held = position["quantity"]
-    opens = held * quantity >= 0.0 or abs(quantity) > abs(held)
-    if cash < 0.0 < quantity and opens:
+    if cash < 0.0 < quantity and opening_quantity(position["quantity"], quantity) > 0.0:
         # The gate lets an all-in buy through when it misses by rounding only; the account is then empty, not negative.
         cash = 0.0
     state["cash"] = cash

@@ -14,7 +14,7 @@ from ._jit import array_at, entry, kernel
 from .codes import IngestStatus
 from .dtypes import FloatArray
 
-__all__ = ["check_prices", "is_panel", "mark_rows", "rows_ascend", "scatter", "time_runs"]
+__all__ = ["check_prices", "is_panel", "mark_rows", "place_times", "rows_ascend", "scatter", "time_runs"]
 
 # Adjusted prices carry rounding of the last digits; a high this close below the low is equal to it.
 _ROUNDING = 1e-9
@@ -36,6 +36,42 @@ def time_runs(times: int, rows: int, codes: int) -> int:
             run += 1
         code[row] = run
     return run + 1 if rows > 0 else 0
+
+
+@entry
+def place_times(times: int, rows: int, distinct: int, bars: int, codes: int) -> None:
+    """Find each row's time among the distinct times, by a guess from even spacing and doubling steps from there.
+
+    times: address of int64[rows] (in). distinct: address of int64[bars], ascending, holding every time (in).
+    codes: address of int32[rows] (out).
+    """
+    time = array_at(times, rows, np.int64)
+    known = array_at(distinct, bars, np.int64)
+    code = array_at(codes, rows, np.int32)
+    last = bars - 1
+    spacing = float(known[last] - known[0]) / max(last, 1)
+    for row in range(rows):
+        wanted = time[row]
+        low = 0
+        if spacing > 0.0:
+            low = min(max(int((wanted - known[0]) / spacing), 0), last)
+        step = 1
+        while known[low] > wanted:  # step back until at or below
+            low = max(low - step, 0)
+            step *= 2
+        high = low
+        step = 1
+        while known[high] < wanted:  # step on until at or above
+            low = high
+            high = min(high + step, last)
+            step *= 2
+        while low < high:
+            middle = (low + high) // 2
+            if known[middle] < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        code[row] = low
 
 
 @entry

@@ -5,18 +5,27 @@ from __future__ import annotations
 from ._jit import kernel
 from .codes import OrderReason
 
-__all__ = ["CASH_TOLERANCE", "check_cash", "opening_quantity"]
+__all__ = ["CASH_TOLERANCE", "DUST", "check_cash", "opening_quantity"]
 
 # An all-in order of cash / price units costs cash give or take a rounding of the last bit; a strict comparison would
 # refuse every other one. A ten-billionth of the order's own cost is far above rounding and far below money.
 CASH_TOLERANCE: float = 1e-10
 
+# A position that a fill leaves at less than this part of itself is flat: only rounding of the quantities does that
+# (0.1 + 0.2 sold out of 0.3).
+DUST: float = 1e-12
+
 
 @kernel
 def opening_quantity(held: float, quantity: float) -> float:
-    """Return the unsigned part of `quantity` that opens or adds; the rest reduces what is held. Both are signed."""
+    """Return the unsigned part of `quantity` that opens or adds; the rest reduces what is held. Both are signed.
+
+    What misses the position by rounding only closes it and opens nothing.
+    """
     if held * quantity >= 0.0:
         return abs(quantity)
+    if abs(held + quantity) <= DUST * abs(held):
+        return 0.0
     return max(abs(quantity) - abs(held), 0.0)
 
 

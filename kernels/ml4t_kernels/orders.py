@@ -28,7 +28,7 @@ __all__ = [
 NO_ORDER: int = 0
 NO_ROOM: int = -1
 
-LEAST_QUANTITY: float = 1e-8  # smaller orders are nothing
+LEAST_QUANTITY: float = 1e-8  # smaller orders are nothing, unless they close what is left
 LEAST_VALUE: float = 0.01  # a target within a cent of what is held is reached
 
 AUTO_REDUCE: int = -1  # reduce_only: decide from the position
@@ -50,14 +50,14 @@ def submit(  # noqa: PLR0913 - an order has this many fields
     reduce_only: 1, 0, or -1 to decide from the position. Returns the order id (from 1), NO_ORDER for a quantity of
     nothing, NO_ROOM before any change when the host has to grow the order buffer.
     """
-    if abs(quantity) <= LEAST_QUANTITY:
+    held = ledger.positions[asset]["quantity"]
+    if quantity == 0.0 or (abs(quantity) <= LEAST_QUANTITY and quantity != -held):
         return NO_ORDER
     state = ledger.state[0]
     row = state["order_count"]
     if row >= state["order_capacity"] or state["live_count"] >= state["order_capacity"]:
         return NO_ROOM
     if reduce_only == AUTO_REDUCE:
-        held = ledger.positions[asset]["quantity"]
         reduce_only = 1 if held * quantity < 0.0 and abs(quantity) <= abs(held) else 0
     order = ledger.orders[row]
     order["order_id"] = row + 1

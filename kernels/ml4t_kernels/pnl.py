@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._jit import kernel
+from .dtypes import NO_PRICE
 
 __all__ = ["average", "excursion", "notional", "profit"]
 
@@ -31,5 +32,7 @@ def excursion(entry_price: float, price: float, quantity: float) -> float:
 
     quantity: signed, only its sign counts.
     """
+    if entry_price == 0.0:
+        return NO_PRICE
     move = (price - entry_price) / abs(entry_price)
     return move if quantity > 0.0 else -move

@@ -28,12 +28,12 @@ def fill_price(base_price: float, slippage: float, quantity: float, limit_price:
     """Return the price after slippage against the trader.
 
     quantity: signed. limit_price: the price is never worse than this; NaN for orders without a limit.
-    A sale whose base price is positive stays at or above zero: slippage alone cannot make a price negative.
+    A sale whose base price is not negative stays at or above zero: slippage alone cannot make a price negative.
     """
     if quantity > 0.0:
         price = base_price + slippage
         return limit_price if price > limit_price else price
     price = base_price - slippage
-    if price < 0.0 < base_price:
+    if price < 0.0 <= base_price:
         price = base_price - base_price
     return limit_price if price < limit_price else price

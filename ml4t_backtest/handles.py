@@ -1,0 +1,329 @@
+"""Handles on rows of the ledger: `Order` stays live, `Position` shows the moment it was read in.
+
+Both read through memoryviews of the record fields, which give plain Python numbers. An order is a handle by nature: keep it and
+ask later whether it was filled. A position that user code keeps is frozen after the bar, with the values it had there.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml4t_backtest.types import OrderReason, OrderSide, OrderStatus, OrderType
+from ml4t_kernels import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ml4t_backtest.panels import Panels
+    from ml4t_backtest.store import Columns, Store
+
+__all__ = ["ORDER_REASONS", "ORDER_STATUSES", "ORDER_TYPES", "Order", "Position", "PositionBook", "UnrealizedPnl"]
+
+ORDER_TYPES = tuple(OrderType[code.name] for code in codes.OrderType)
+ORDER_STATUSES = tuple(OrderStatus[code.name] for code in codes.OrderStatus)
+ORDER_REASONS = tuple(OrderReason[code.name] for code in codes.OrderReason)
+
+_references = sys.getrefcount
+
+
+def _known(value: float) -> float | None:
+    return value if value == value else None  # noqa: PLR0124 - NaN
+
+
+class Order:
+    """A submitted order. Every attribute is read from the ledger at the moment it is asked for."""
+
+    __slots__ = ("_columns", "_panels", "_row")
+
+    def __init__(self, columns: Columns, row: int, panels: Panels) -> None:
+        self._columns = columns
+        self._row = row
+        self._panels = panels
+
+    @property
+    def order_id(self) -> str:
+        """Identifier, "ORD-1" for the first order of a run."""
+        return f"ORD-{self._row + 1}"
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self._panels.assets[self._columns.asset[self._row]]
+
+    @property
+    def side(self) -> OrderSide:
+        """Buy or sell."""
+        return OrderSide.BUY if self._columns.quantity[self._row] > 0 else OrderSide.SELL
+
+    @property
+    def quantity(self) -> float:
+        """Ordered quantity, positive."""
+        return abs(float(self._columns.quantity[self._row]))
+
+    @property
+    def filled_quantity(self) -> float:
+        """Quantity filled so far, positive; a reduce-only order may fill less than it asked for."""
+        return abs(float(self._columns.filled_quantity[self._row]))
+
+    @property
+    def remaining_quantity(self) -> float:
+        """Quantity that can still be filled: 0 once the order is filled, cancelled or rejected."""
+        return self.quantity - self.filled_quantity if self.status is OrderStatus.PENDING else 0.0
+
+    @property
+    def order_type(self) -> OrderType:
+        """Market, limit or stop."""
+        return ORDER_TYPES[self._columns.order_type[self._row]]
+
+    @property
+    def status(self) -> OrderStatus:
+        """Pending, filled, cancelled or rejected."""
+        return ORDER_STATUSES[self._columns.status[self._row]]
+
+    @property
+    def reduce_only(self) -> bool:
+        """Whether the order may only reduce a position."""
+        return bool(self._columns.reduce_only[self._row])
+
+    @property
+    def limit_price(self) -> float | None:
+        """Limit price, None without."""
+        return _known(self._columns.limit_price[self._row])
+
+    @property
+    def stop_price(self) -> float | None:
+        """Stop price, None without."""
+        return _known(self._columns.stop_price[self._row])
+
+    @property
+    def filled_price(self) -> float | None:
+        """Average fill price, None before the first fill."""
+        return _known(self._columns.filled_price[self._row])
+
+    @property
+    def created_at(self) -> datetime:
+        """Time of the bar of submission; orders of `on_start` carry the first bar's time."""
+        return self._panels.timestamp_of(self._columns.created_at[self._row])
+
+    @property
+    def filled_at(self) -> datetime | None:
+        """Time of the bar of the last fill, None before."""
+        if self._columns.filled_quantity[self._row] == 0.0:
+            return None
+        return self._panels.timestamp_of(self._columns.filled_at[self._row])
+
+    @property
+    def reason(self) -> OrderReason | None:
+        """Why the order was cancelled or rejected, None otherwise."""
+        code = self._columns.reason[self._row]
+        return ORDER_REASONS[code] if code else None
+
+    @property
+    def rejection_reason(self) -> str | None:
+        """The reason as a sentence with the numbers, None for orders that were not cancelled or rejected."""
+        reason = self.reason
+        if reason is None:
+            return None
+        need, have = self._columns.need[self._row], self._columns.have[self._row]
+        return {
+            OrderReason.INSUFFICIENT_CASH: f"Insufficient cash: need ${need:,.2f}, have ${have:,.2f}",
+            OrderReason.SHORT_NOT_ALLOWED: "Short selling not allowed in cash account",
+            OrderReason.REVERSAL_NOT_ALLOWED: "Position reversal not allowed in cash account",
+            OrderReason.POSITION_CLOSED: "Nothing left to reduce: the position was closed before",
+            OrderReason.CANCELLED_BY_USER: "Cancelled by the strategy",
+            OrderReason.RUN_STOPPED: "The run was stopped while the strategy was submitting",
+        }[reason]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Order) and other._columns is self._columns and other._row == self._row
+
+    def __hash__(self) -> int:
+        return hash((id(self._columns), self._row))
+
+    def __repr__(self) -> str:
+        prices = "".join(
+            f" {name} {price:g}" for name, price in (("limit", self.limit_price), ("stop", self.stop_price)) if price is not None
+        )
+        return (
+            f"<Order {self.order_id} {self.side.value} {self.quantity:g} {self.asset!r} {self.order_type.value}{prices}"
+            f" {self.status.value}>"
+        )
+
+
+class UnrealizedPnl(float):
+    """A number that may also be called: `position.unrealized_pnl` is at the current price, `position.unrealized_pnl(101.0)` at another."""
+
+    __slots__ = ("_at",)
+    _at: Callable[[float], float]
+
+    def __new__(cls, value: float, at: Callable[[float], float]) -> UnrealizedPnl:
+        """Make the number `value`; `at` computes it for another price."""
+        made = super().__new__(cls, value)
+        made._at = at
+        return made
+
+    def __call__(self, price: float | None = None) -> float:
+        """Return the unrealised profit at a price, the current one when none is given [money]."""
+        return float(self) if price is None else self._at(price)
+
+    def __reduce__(self) -> tuple[type, tuple[float]]:
+        return float, (float(self),)
+
+
+class _Moment:
+    """The fields of one position row, and the bar, as they were at one moment."""
+
+    def __init__(self, record: np.void, bar: int) -> None:
+        for name in record.dtype.names or ():
+            setattr(self, name, (record[name].item(),))
+        self.bar = (bar,)
+
+
+class Position:
+    """An open position. Read in `on_data` it shows the account after this bar's first fills; kept, it stays at that moment."""
+
+    __slots__ = ("_asset", "_column", "_columns", "_multiplier", "_panels", "_state")
+
+    def __init__(self, asset: str, column: int, store: Store, panels: Panels) -> None:
+        self._asset = asset
+        self._column = column
+        self._columns: Any = store.position_columns
+        self._state: Any = store.columns
+        self._multiplier = float(store.contracts["multiplier"][column])
+        self._panels = panels
+
+    @property
+    def asset(self) -> str:
+        """Name of the asset."""
+        return self._asset
+
+    @property
+    def quantity(self) -> float:
+        """Signed quantity, negative for a short."""
+        return self._columns.quantity[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def side(self) -> str:
+        """Either "long" or "short"."""
+        return "long" if self.quantity > 0 else "short"
+
+    @property
+    def entry_price(self) -> float:
+        """Average entry price."""
+        return self._columns.entry_price[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def avg_entry_price(self) -> float:
+        """Average entry price, under its other common name."""
+        return self.entry_price
+
+    @property
+    def entry_time(self) -> datetime:
+        """Time of the first entry."""
+        return self._panels.timestamp_of(self._columns.entry_time[self._column])
+
+    @property
+    def current_price(self) -> float:
+        """Last price the position was marked at: this bar's close where the asset has one."""
+        return self._columns.current_price[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def bars_held(self) -> int:
+        """Bars since the entry, 0 on the entry bar."""
+        return self._state.bar[0] - self._columns.entry_bar[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def initial_quantity(self) -> float:
+        """Signed quantity of the first entry."""
+        return self._columns.initial_quantity[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def multiplier(self) -> float:
+        """Money per point of price and unit."""
+        return self._multiplier
+
+    @property
+    def market_value(self) -> float:
+        """Signed value at the current price [money]."""
+        return self.quantity * self.current_price * self._multiplier
+
+    @property
+    def cost_basis(self) -> float:
+        """Signed value at the entry price [money]."""
+        return self.quantity * self.entry_price * self._multiplier
+
+    @property
+    def unrealized_pnl(self) -> UnrealizedPnl:
+        """Profit at the current price before costs [money]; call it with a price for the profit there."""
+        quantity, entry, multiplier = self.quantity, self.entry_price, self._multiplier
+        return UnrealizedPnl((self.current_price - entry) * quantity * multiplier, lambda price: (price - entry) * quantity * multiplier)
+
+    @property
+    def entry_commission(self) -> float:
+        """Entry commission of the quantity still held [money]."""
+        return self._columns.entry_commission[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def entry_slippage(self) -> float:
+        """Average slippage at entry [price per unit]."""
+        return self._columns.entry_slippage[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def max_favorable_excursion(self) -> float:
+        """Best close so far as a fraction of the entry price, >= 0; this bar's close counts from the next bar on."""
+        return self._columns.max_favorable_excursion[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def max_adverse_excursion(self) -> float:
+        """Worst close so far as a fraction of the entry price, <= 0; this bar's close counts from the next bar on."""
+        return self._columns.max_adverse_excursion[self._column]  # type: ignore[no-any-return]
+
+    def _freeze(self, moment: _Moment) -> None:
+        self._columns = self._state = moment
+        self._column = 0
+
+    def __repr__(self) -> str:
+        return f"<Position {self.quantity:g} {self._asset!r} @ {self.entry_price:g}, now {self.current_price:g}>"
+
+
+class PositionBook:
+    """The dict of open positions in position order, kept in step with the ledger by its fills."""
+
+    def __init__(self, store: Store, panels: Panels) -> None:
+        self._store = store
+        self._panels = panels
+        self.open: dict[str, Position] = {}
+        self._seen = 0
+        probe = {"": Position("", 0, store, panels)} if panels.assets else {}
+        self._idle = max(map(_references, probe.values()), default=0)
+
+    def sync(self) -> None:
+        """Take the fills since the last call into the dict."""
+        count = int(self._store.columns.fill_count[0])
+        if count == self._seen:
+            return
+        fills = self._store.fills[self._seen : count]
+        self._seen = count
+        for column, after in zip(fills["asset"].tolist(), fills["position"].tolist(), strict=True):
+            asset = self._panels.assets[column]
+            if after == 0.0:
+                self.open.pop(asset, None)
+            elif asset not in self.open:
+                self.open[asset] = Position(asset, column, self._store, self._panels)
+
+    def settle(self) -> None:
+        """End the turn of user code: freeze the positions it kept. Call before the ledger moves."""
+        if max(map(_references, self.open.values()), default=0) > self._idle:
+            for asset in list(self.open):
+                if _references(self.open[asset]) > self._idle:
+                    self._replace(asset)
+
+    def _replace(self, asset: str) -> None:
+        kept = self.open[asset]
+        column = kept._column  # noqa: SLF001 - one room
+        kept._freeze(_Moment(self._store.positions[column], self._store.bar))  # noqa: SLF001
+        self.open[asset] = Position(asset, column, self._store, self._panels)

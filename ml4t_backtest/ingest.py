@@ -1,0 +1,364 @@
+"""Long frames to aligned panels: number the times and assets, scatter the columns, check every price.
+
+No pivot and no sort: one pass numbers the rows, one pass per column writes them. A frame that is already sorted and complete
+is reshaped without a copy.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ml4t_backtest.frames import TIMESTAMP, TimeAxis, entity_column, read_frame, time_axis
+from ml4t_backtest.hints import shortened
+from ml4t_backtest.panels import Context, Panels, Words
+from ml4t_backtest.store import address_of
+from ml4t_kernels.codes import IngestStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+    import polars as pl
+
+    from ml4t_backtest.frames import FrameLike
+    from ml4t_kernels.dtypes import FloatArray, IntArray
+
+__all__ = ["build_panels"]
+
+PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
+
+Codes = "npt.NDArray[np.int32]"
+
+
+@dataclass
+class _Rows:
+    """A frame with its times and assets numbered: codes int32[rows] into `times` (int64, ascending) and the asset list."""
+
+    frame: pl.DataFrame
+    role: str
+    entity: str
+    axis: TimeAxis
+    times: IntArray
+    time_codes: npt.NDArray[np.int32]
+    asset_codes: npt.NDArray[np.int32]
+
+    def where(self, row: int) -> str:
+        """Describe a row for a message."""
+        return f"asset {self.frame[self.entity][row]!r} at {self.frame[TIMESTAMP][row]}"
+
+
+def build_panels(
+    prices: FrameLike, signals: FrameLike, context: FrameLike, entity_col: str | None, *, allow_nonpositive_prices: bool
+) -> Panels:
+    """Align prices, signals and context on the sorted union of their timestamps.
+
+    Raises ValueError for every defect of the data that `DataFeed` documents, naming column, asset and time.
+    """
+    wanted = (TIMESTAMP, *PRICE_COLUMNS, *([entity_col] if entity_col else ("symbol", "asset", "product", "ticker")))
+    price_frame = read_frame(prices, "prices", wanted)
+    price_rows, assets = _number_prices(price_frame, entity_col)
+    signal_rows = None
+    if signals is not None:
+        signal_rows = _number_signals(read_frame(signals, "signals"), price_rows, assets, entity_col)
+    context_frame = None if context is None else read_frame(context, "context")
+    context_axis = None if context_frame is None else time_axis(context_frame, "context")
+    if context_axis is not None:
+        _same_zone(context_axis, "context", price_rows.axis)
+    times = _union(price_rows, signal_rows, context_axis)
+    present = np.zeros((len(times), len(assets)), dtype=np.uint8)
+    columns = _price_panels(price_rows, present)
+    _check(columns, present, price_rows, times, assets, positive=not allow_nonpositive_prices)
+    values: dict[str, FloatArray] = {}
+    decoders: dict[str, Callable[[float], Any]] = {}
+    if signal_rows is not None:
+        values, decoders = _signal_panels(signal_rows, present)
+    for panel in (*columns.values(), *values.values(), present):
+        panel.flags.writeable = False
+    return Panels(
+        times=times,
+        timestamps=_datetimes(times, price_rows.axis),
+        assets=assets,
+        prices=columns,
+        present=present,
+        signals=values,
+        decoders=decoders,
+        context=_context(context_frame, context_axis, times),
+        zone=price_rows.axis.zone,
+    )
+
+
+def _kernels() -> Any:  # noqa: ANN401 - a module; imported here so that reading a package attribute does not load numba
+    from ml4t_kernels import ingest  # noqa: PLC0415
+
+    return ingest
+
+
+def _number_times(axis: TimeAxis) -> tuple[IntArray, npt.NDArray[np.int32]]:
+    """Return the distinct times, ascending, and each row's place among them."""
+    nanoseconds = np.ascontiguousarray(axis.nanoseconds.to_numpy(), dtype=np.int64)
+    rows = len(nanoseconds)
+    codes = np.empty(rows, dtype=np.int32)
+    runs = _kernels().time_runs(address_of(nanoseconds), rows, address_of(codes))
+    if runs >= 0:
+        first = np.flatnonzero(np.diff(codes, prepend=-1)) if rows else codes
+        return nanoseconds[first], codes
+    distinct = np.ascontiguousarray(axis.nanoseconds.unique().sort().to_numpy(), dtype=np.int64)
+    _kernels().place_times(address_of(nanoseconds), rows, address_of(distinct), len(distinct), address_of(codes))
+    return distinct, codes
+
+
+def _asset_codes(column: pl.Series, names: list[str]) -> npt.NDArray[np.int32]:
+    """Return each row's place in `names`, -1 for names that are not there."""
+    import polars as pl  # noqa: PLC0415
+
+    codes = column.cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int32).fill_null(-1)
+    return np.ascontiguousarray(codes.to_numpy(), dtype=np.int32)
+
+
+def _number_prices(frame: pl.DataFrame, entity_col: str | None) -> tuple[_Rows, tuple[str, ...]]:
+    """Number the rows of the price frame; the assets are in the order in which they stand within a bar."""
+    import polars as pl  # noqa: PLC0415
+
+    axis = time_axis(frame, "prices")
+    entity = entity_column(frame, "prices", entity_col)
+    if "close" not in frame.columns:
+        raise ValueError(f"prices has no column 'close', only {shortened(frame.columns)}")
+    frame = _numeric(frame, [name for name in PRICE_COLUMNS if name in frame.columns], "prices")
+    names = frame[entity].cast(pl.String)
+    appearing = names.unique(maintain_order=True).to_list()
+    times, time_codes = _number_times(axis)
+    # Assets have one order for the whole run: that in which rows stand within every bar, if there is such an order, so that a
+    # strategy meets them as in the user's frame; else alphabetical, so that shuffling rows changes nothing.
+    assets = sorted(appearing)
+    codes = _asset_codes(names, assets)
+    if assets != appearing and not _rows_ascend(times, time_codes, codes):
+        other = _asset_codes(names, appearing)
+        if _rows_ascend(times, time_codes, other):
+            assets, codes = appearing, other
+    return _Rows(frame, "prices", entity, axis, times, time_codes, codes), tuple(assets)
+
+
+def _rows_ascend(times: IntArray, time_codes: npt.NDArray[np.int32], codes: npt.NDArray[np.int32]) -> bool:
+    latest = np.full(max(len(times), 1), -1, dtype=np.int32)
+    return bool(_kernels().rows_ascend(address_of(time_codes), address_of(codes), len(codes), address_of(latest), len(latest)))
+
+
+def _number_signals(frame: pl.DataFrame, prices: _Rows, assets: tuple[str, ...], entity_col: str | None) -> _Rows:
+    """Number the rows of the signal frame; rows of assets without prices are left out with a warning."""
+    import polars as pl  # noqa: PLC0415
+
+    axis = time_axis(frame, "signals")
+    _same_zone(axis, "signals", prices.axis)
+    entity = entity_column(frame, "signals", entity_col or (prices.entity if prices.entity in frame.columns else None))
+    names = frame[entity].cast(pl.String)
+    codes = _asset_codes(names, list(assets))
+    if len(codes) and (codes < 0).any():
+        unknown = sorted(set(names.filter(pl.Series(codes < 0)).to_list()))
+        if (codes < 0).all():
+            raise ValueError(f"signals are for {shortened(unknown)}, none of which has prices ({shortened(assets)})")
+        warnings.warn(f"signals of assets without prices are not used: {shortened(unknown)}", UserWarning, stacklevel=5)
+        known = pl.Series(codes >= 0)
+        frame = frame.filter(known)
+        axis = TimeAxis(axis.nanoseconds.filter(known).rechunk(), axis.dtype)
+        codes = np.ascontiguousarray(codes[codes >= 0])
+    times, time_codes = _number_times(axis)
+    if len(times) and len(prices.times) and not np.isin(times, prices.times).any():
+        raise ValueError(
+            f"no timestamp of signals is one of prices: signals start at {frame[TIMESTAMP].min()}, prices at"
+            f" {prices.frame[TIMESTAMP].min()}; shift or join them first"
+        )
+    return _Rows(frame, "signals", entity, axis, times, time_codes, codes)
+
+
+def _same_zone(axis: TimeAxis, role: str, prices: TimeAxis) -> None:
+    if (axis.zone is None) != (prices.zone is None):
+        raise ValueError(
+            f"{role} column 'timestamp' is {axis.zone or 'without time zone'}, that of prices is {prices.zone or 'without time zone'};"
+            " give both a time zone (dt.replace_time_zone) or neither"
+        )
+
+
+def _numeric(frame: pl.DataFrame, names: list[str], role: str) -> pl.DataFrame:
+    """Cast columns to Float64. Raises ValueError for what is no number."""
+    import polars as pl  # noqa: PLC0415
+
+    for name in names:
+        kind = frame.schema[name]
+        if not (kind.is_numeric() or kind == pl.Null):
+            raise ValueError(f"{role} column {name!r} has type {kind}, expected numbers; cast it first")
+    return frame.with_columns([pl.col(name).cast(pl.Float64) for name in names if frame.schema[name] != pl.Float64])
+
+
+def _union(prices: _Rows, signals: _Rows | None, context: TimeAxis | None) -> IntArray:
+    """Return the sorted union of all times, and renumber prices and signals to it."""
+    parts = [prices.times]
+    if signals is not None:
+        parts.append(signals.times)
+    if context is not None:
+        parts.append(context.nanoseconds.unique().to_numpy())
+    times = prices.times if len(parts) == 1 else np.unique(np.concatenate(parts))
+    for rows in (prices, signals):
+        if rows is not None and len(rows.times) != len(times):
+            place = np.searchsorted(times, rows.times).astype(np.int32)
+            rows.time_codes = place[rows.time_codes]
+            rows.times = times
+    return np.ascontiguousarray(times, dtype=np.int64)
+
+
+def _mark(rows: _Rows, present: npt.NDArray[np.uint8]) -> None:
+    """Set `present` where the frame has a row. Raises ValueError for a second row of an asset and time."""
+    twice = _kernels().mark_rows(
+        address_of(rows.time_codes), address_of(rows.asset_codes), len(rows.asset_codes), present.shape[1], address_of(present)
+    )
+    if twice >= 0:
+        raise ValueError(
+            f"{rows.role} has more than one row for {rows.where(twice)} (the second is row {twice}); keep one of them, for example"
+            f" frame.unique(['timestamp', {rows.entity!r}], keep='last', maintain_order=True)"
+        )
+
+
+def _panel(rows: _Rows, values: FloatArray, shape: tuple[int, int], *, as_is: bool) -> FloatArray:
+    """Return a column as a panel, without a copy when the rows are one already."""
+    if as_is:
+        return values.reshape(shape)
+    panel = np.full(shape, np.nan)
+    _kernels().scatter(
+        address_of(values), address_of(rows.time_codes), address_of(rows.asset_codes), len(values), shape[1], address_of(panel), panel.size
+    )
+    return panel
+
+
+def _floats(frame: pl.DataFrame, name: str) -> FloatArray:
+    return np.ascontiguousarray(frame[name].rechunk().to_numpy(), dtype=np.float64)
+
+
+def _is_panel(rows: _Rows, shape: tuple[int, int]) -> bool:
+    if len(rows.asset_codes) != shape[0] * shape[1]:
+        return False
+    return bool(_kernels().is_panel(address_of(rows.time_codes), address_of(rows.asset_codes), len(rows.asset_codes), max(shape[1], 1)))
+
+
+def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, FloatArray]:
+    """Return the five price panels; a column that the frame lacks is the close (volume: zeros)."""
+    as_is = _is_panel(rows, present.shape)
+    if as_is:
+        present[:] = 1
+    else:
+        _mark(rows, present)
+    close = _panel(rows, _floats(rows.frame, "close"), present.shape, as_is=as_is)
+    panels = {"open": close, "high": close, "low": close, "close": close}
+    for name in PRICE_COLUMNS:
+        if name != "close" and name in rows.frame.columns:
+            panels[name] = _panel(rows, _floats(rows.frame, name), present.shape, as_is=as_is)
+    if "volume" not in panels:
+        panels["volume"] = np.zeros(present.shape)
+    return panels
+
+
+def _check(  # noqa: PLR0913 - what a message needs
+    panels: dict[str, FloatArray],
+    present: npt.NDArray[np.uint8],
+    rows: _Rows,
+    times: IntArray,
+    assets: tuple[str, ...],
+    *,
+    positive: bool,
+) -> None:
+    """Fill gaps of open, high, low from the close, of volume with 0, and raise ValueError for the first bad value."""
+    found = np.zeros(2, dtype=np.int64)
+    while True:
+        columns = np.array([address_of(panels[name]) for name in PRICE_COLUMNS], dtype=np.int64)
+        may_write = np.array([panels[name].flags.writeable for name in PRICE_COLUMNS], dtype=np.uint8)
+        status = _kernels().check_prices(
+            address_of(columns), present.size, address_of(present), int(positive), address_of(may_write), address_of(found)
+        )
+        if status == IngestStatus.OK:
+            return
+        name = PRICE_COLUMNS[found[1]]
+        if status == IngestStatus.NEEDS_COPY:
+            panels[name] = panels[name].copy()
+            continue
+        bar, column = divmod(int(found[0]), len(assets))
+        when = _datetimes(times[bar : bar + 1], rows.axis)[0]
+        value = float(panels[name][bar, column])
+        problem = {
+            IngestStatus.INFINITE: "expected finite numbers",
+            IngestStatus.NOT_POSITIVE: "expected prices > 0 (DataFeed(allow_nonpositive_prices=True) admits zero and negative ones)",
+            IngestStatus.HIGH_BELOW_LOW: f"below the low of {float(panels['low'][bar, column])!r}",
+            IngestStatus.NEGATIVE_VOLUME: "expected volumes >= 0",
+        }[IngestStatus(status)]
+        raise ValueError(f"prices column {name!r} is {value!r} for asset {assets[column]!r} at {when}: {problem}")
+
+
+def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, Callable[[float], Any]]]:
+    """Return one panel per signal column, and how to read those that are no plain floats."""
+    present = np.zeros(priced.shape, dtype=np.uint8)
+    as_is = _is_panel(rows, priced.shape)
+    if as_is:
+        present[:] = 1
+    else:
+        _mark(rows, present)
+    unseen = int(np.count_nonzero(present & (1 - priced)))
+    if unseen:
+        bar, column = np.argwhere(present & (1 - priced))[0]
+        first = int(np.flatnonzero((rows.time_codes == bar) & (rows.asset_codes == column))[0])
+        warnings.warn(
+            f"{unseen} signal rows have no price row for their asset and time and are never seen, the first is {rows.where(first)}",
+            UserWarning,
+            stacklevel=5,
+        )
+    panels: dict[str, FloatArray] = {}
+    decoders: dict[str, Callable[[float], Any]] = {}
+    for name in rows.frame.columns:
+        if name in (TIMESTAMP, rows.entity):
+            continue
+        values, decoder = _signal_values(rows.frame[name])
+        panels[name] = _panel(rows, values, priced.shape, as_is=as_is)
+        if decoder is not None:
+            decoders[name] = decoder
+    return panels, decoders
+
+
+def _signal_values(column: pl.Series) -> tuple[FloatArray, Callable[[float], Any] | None]:
+    """Return a signal column as floats, null as NaN, and the function that turns a float back into the user's value."""
+    import polars as pl  # noqa: PLC0415
+
+    kind = column.dtype
+    decoder: Callable[[float], Any] | None = None
+    if kind == pl.Boolean:
+        decoder = bool
+    elif kind.is_integer():
+        decoder = int
+    elif kind in (pl.String, pl.Categorical) or isinstance(kind, pl.Enum):
+        names = column.cast(pl.String).unique(maintain_order=True).drop_nulls().to_list()
+        column = column.cast(pl.String).cast(pl.Enum(names)).to_physical()
+        decoder = Words(tuple(names))
+    elif not (kind.is_numeric() or kind == pl.Null):
+        raise ValueError(f"signals column {column.name!r} has type {kind}, expected numbers, booleans or text; cast or drop it")
+    values = column.cast(pl.Float64).rechunk().to_numpy()
+    return np.ascontiguousarray(values, dtype=np.float64), decoder
+
+
+def _datetimes(times: IntArray, axis: TimeAxis) -> list[Any]:
+    """Return times as datetimes in the zone of the price frame (microseconds; finer parts are cut)."""
+    import polars as pl  # noqa: PLC0415
+
+    series = pl.Series("timestamp", times, dtype=pl.Int64).cast(pl.Datetime("ns"))
+    if axis.zone is not None:
+        series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(axis.zone)
+    return cast("list[Any]", series.cast(pl.Datetime("us", axis.zone)).to_list())
+
+
+def _context(frame: pl.DataFrame | None, axis: TimeAxis | None, times: IntArray) -> Context | None:
+    """Return the context by bar; of several rows for one time the first counts."""
+    if frame is None or axis is None:
+        return None
+    codes = np.searchsorted(times, axis.nanoseconds.to_numpy())
+    row_of = np.full(len(times), -1, dtype=np.int64)
+    row_of[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    columns = {name: frame[name].to_list() for name in frame.columns if name != TIMESTAMP}
+    return Context(columns, row_of.tolist())

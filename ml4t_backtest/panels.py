@@ -1,0 +1,112 @@
+"""Aligned market data: panels of bars by assets, and the views that strategies read through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import numpy.typing as npt
+
+    from ml4t_kernels.dtypes import FloatArray, IntArray
+
+__all__ = ["Context", "Panels", "Words"]
+
+
+@dataclass(frozen=True)
+class Words:
+    """Reads a text signal: number to word."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, number: float) -> str:
+        """Return the word behind a number."""
+        return self.words[int(number)]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Market-wide values per bar: one list of Python values per column, `row_of[bar]` its row there or -1."""
+
+    columns: dict[str, list[Any]]
+    row_of: list[int]
+
+    def at(self, bar: int) -> dict[str, Any]:
+        """Return the context of a bar as a fresh dict, empty when the bar has none."""
+        row = self.row_of[bar]
+        return {} if row < 0 else {name: values[row] for name, values in self.columns.items()}
+
+
+@dataclass(frozen=True)
+class Panels:
+    """All bars of a feed.
+
+    times: int64[bars] ns UTC; timestamps: the same as datetimes, in the feed's time zone; assets: names of the columns.
+    prices: open, high, low, close, volume, each float64[bars, assets], NaN where there is none. signals: the same per signal column.
+    zone: time zone of the timestamps, None when naive. present: uint8[bars, assets], 1 where the price frame has a row. decoders: for signals that are no plain floats, number to value.
+    """
+
+    times: IntArray
+    timestamps: list[datetime]
+    assets: tuple[str, ...]
+    prices: dict[str, FloatArray]
+    present: npt.NDArray[np.uint8]
+    signals: dict[str, FloatArray] = field(default_factory=dict)
+    decoders: dict[str, Callable[[float], Any]] = field(default_factory=dict)
+    context: Context | None = None
+    zone: str | None = None
+
+    @property
+    def bars(self) -> int:
+        """Number of bars."""
+        return len(self.timestamps)
+
+    def timestamp_of(self, time: int) -> datetime:
+        """Return the datetime of a bar's time in ns. Raises KeyError when no bar has that time."""
+        bar = int(np.searchsorted(self.times, time))
+        if bar >= len(self.timestamps) or self.times[bar] != time:
+            raise KeyError(f"no bar at {time} ns")
+        return self.timestamps[bar]
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every asset has a row on every bar."""
+        return bool(self.present.all())
+
+    @cached_property
+    def price_views(self) -> dict[str, list[memoryview]]:
+        """One memoryview per price column and asset: indexing with a bar gives a plain float."""
+        return {name: _column_views(panel) for name, panel in self.prices.items()}
+
+    @cached_property
+    def signal_views(self) -> dict[str, list[memoryview]]:
+        """One memoryview per signal and asset."""
+        return {name: _column_views(panel) for name, panel in self.signals.items()}
+
+    @cached_property
+    def _changes(self) -> memoryview:
+        """Number of presence changes up to each bar: equal numbers mean equal rows in between."""
+        differs = np.any(self.present[1:] != self.present[:-1], axis=1)
+        return memoryview(np.concatenate([[0], np.cumsum(differs)]).astype(np.int64))
+
+    def is_text(self, signal: str) -> bool:
+        """Tell whether a signal is text, held as the numbers of its words."""
+        return isinstance(self.decoders.get(signal), Words)
+
+    def same_presence(self, first: int, second: int) -> bool:
+        """Tell whether two bars (and all between) have rows for the same assets."""
+        return bool(self._changes[first] == self._changes[second])
+
+    def presence_row(self, bar: int) -> bytes:
+        """Return one byte per asset, 1 where the bar has a row."""
+        return self.present[bar].tobytes()
+
+
+def _column_views(panel: FloatArray) -> list[memoryview]:
+    return [memoryview(panel[:, column]) for column in range(panel.shape[1])]

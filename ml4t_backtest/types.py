@@ -1,0 +1,189 @@
+"""Public enumerations and the plain records of a result: `Fill` and `Trade`.
+
+Member names equal those of the kernel codes, member values are the strings of the output frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+from ml4t_backtest.hints import did_you_mean
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = [
+    "ExecutionMode",
+    "ExecutionPrice",
+    "ExitReason",
+    "Fill",
+    "OrderReason",
+    "OrderSide",
+    "OrderStatus",
+    "OrderType",
+    "Trade",
+    "TradeStatus",
+    "member",
+]
+
+E = TypeVar("E", bound=Enum)
+
+
+class OrderType(Enum):
+    """What makes an order trade."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+
+
+class OrderSide(Enum):
+    """Direction of an order."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderStatus(Enum):
+    """Where an order is in its life."""
+
+    PENDING = "pending"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+
+class OrderReason(str, Enum):
+    """Why an order was cancelled or rejected."""
+
+    NONE = "none"
+    CANCELLED_BY_USER = "cancelled_by_user"
+    POSITION_CLOSED = "position_closed"
+    RUN_STOPPED = "run_stopped"
+    INSUFFICIENT_CASH = "insufficient_cash"
+    SHORT_NOT_ALLOWED = "short_not_allowed"
+    REVERSAL_NOT_ALLOWED = "reversal_not_allowed"
+
+
+class ExecutionMode(str, Enum):
+    """When orders of a bar trade: on that bar's close, or on the next bar."""
+
+    SAME_BAR = "same_bar"
+    NEXT_BAR = "next_bar"
+
+
+class ExecutionPrice(str, Enum):
+    """The price of the bar at which market orders trade."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+class ExitReason(str, Enum):
+    """Why a position was closed or reduced."""
+
+    SIGNAL = "signal"
+    END_OF_DATA = "end_of_data"
+
+
+class TradeStatus(str, Enum):
+    """What a trade stands for: a closed position, a part that was sold, or a position open at the end."""
+
+    CLOSED = "closed"
+    PARTIAL = "partial"
+    OPEN = "open"
+
+
+def member(kind: type[E], value: E | str, argument: str) -> E:
+    """Return the member of `kind` for a member, its value, or its name in any case.
+
+    Raises ValueError that names `argument` and lists the choices.
+    """
+    if isinstance(value, kind):
+        return value
+    text = str(value.value if isinstance(value, Enum) else value)
+    for candidate in kind:
+        if text.lower() in (str(candidate.value).lower(), candidate.name.lower()):
+            return candidate
+    choices = [str(candidate.value) for candidate in kind]
+    raise ValueError(f"{argument} was {text!r}, expected one of {choices}{did_you_mean(text, choices)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution. Times are datetimes, prices floats in quote currency, commission money, slippage a price per unit."""
+
+    order_id: str
+    asset: str
+    side: OrderSide
+    quantity: float
+    price: float
+    timestamp: datetime
+    commission: float = 0.0
+    slippage: float = 0.0
+    position: float = 0.0
+
+    @property
+    def signed_quantity(self) -> float:
+        """Quantity with the sign of the side."""
+        return self.quantity if self.side is OrderSide.BUY else -self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One round trip, a part of one (status "partial"), or a position open at the end (status "open").
+
+    `quantity` is negative for shorts; `pnl`, `commission` and `slippage` are money, `entry_slippage` and `exit_slippage` prices per unit;
+    `pnl_percent`, `mfe` and `mae` are fractions of the entry price, before costs.
+    """
+
+    asset: str
+    entry_time: datetime
+    exit_time: datetime
+    entry_price: float
+    exit_price: float
+    quantity: float
+    pnl: float
+    pnl_percent: float
+    bars_held: int
+    commission: float = 0.0
+    slippage: float = 0.0
+    entry_slippage: float = 0.0
+    exit_slippage: float = 0.0
+    mfe: float = 0.0
+    mae: float = 0.0
+    multiplier: float = 1.0
+    exit_reason: ExitReason = ExitReason.SIGNAL
+    status: TradeStatus = TradeStatus.CLOSED
+
+    @property
+    def symbol(self) -> str:
+        """The asset, under its other common name."""
+        return self.asset
+
+    @property
+    def fees(self) -> float:
+        """The commission, under its other common name [money]."""
+        return self.commission
+
+    @property
+    def pnl_pct(self) -> float:
+        """`pnl_percent`, under its other common name."""
+        return self.pnl_percent
+
+    @property
+    def direction(self) -> str:
+        """Either "long" or "short"."""
+        return "long" if self.quantity > 0 else "short"
+
+    @property
+    def gross_pnl(self) -> float:
+        """Profit before commission [money]; slippage is in the prices."""
+        return self.pnl + self.commission
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the position was still open at the end."""
+        return self.status is TradeStatus.OPEN
