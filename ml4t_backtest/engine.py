@@ -197,7 +197,8 @@ class Engine:
 
     def _finish_bar(self) -> None:
         if self._store.columns.stage[0] != Stage.CLOSED:
-            step("close_bar", self._store)
+            last = self._store.bar == self._panels.bars - 1  # then `advance`, which is compiled, closes and opens nothing
+            step("advance" if last else "close_bar", self._store)
 
     def _stop(self, status: str) -> None:
         """Bring the ledger to the end of the current bar: what the strategy ordered on this bar is cancelled."""

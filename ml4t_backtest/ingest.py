@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from ml4t_backtest.frames import TIMESTAMP, TimeAxis, entity_column, read_frame,
 from ml4t_backtest.hints import shortened
 from ml4t_backtest.panels import Context, Panels, Words
 from ml4t_backtest.store import address_of
-from ml4t_kernels.codes import IngestStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +30,10 @@ __all__ = ["build_panels"]
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
 
-Codes = "npt.NDArray[np.int32]"
+# Adjusted prices carry rounding of the last digits; a high this close below the low is equal to it.
+_ROUNDING = 1e-9
+
+Describe: TypeAlias = "Callable[[int, int], str]"
 
 
 @dataclass
@@ -71,7 +73,13 @@ def build_panels(
     times = _union(price_rows, signal_rows, context_axis)
     present = np.zeros((len(times), len(assets)), dtype=np.uint8)
     columns = _price_panels(price_rows, present)
-    _check(columns, present, price_rows, times, assets, positive=not allow_nonpositive_prices)
+    timestamps = _datetimes(times, price_rows.axis)
+    _check(
+        columns,
+        present,
+        lambda bar, column: f"asset {assets[column]!r} at {timestamps[bar]}",
+        positive=not allow_nonpositive_prices,
+    )
     values: dict[str, FloatArray] = {}
     decoders: dict[str, Callable[[float], Any]] = {}
     if signal_rows is not None:
@@ -80,7 +88,7 @@ def build_panels(
         panel.flags.writeable = False
     return Panels(
         times=times,
-        timestamps=_datetimes(times, price_rows.axis),
+        timestamps=timestamps,
         assets=assets,
         prices=columns,
         present=present,
@@ -101,12 +109,14 @@ def _number_times(axis: TimeAxis) -> tuple[IntArray, npt.NDArray[np.int32]]:
     """Return the distinct times, ascending, and each row's place among them."""
     nanoseconds = np.ascontiguousarray(axis.nanoseconds.to_numpy(), dtype=np.int64)
     rows = len(nanoseconds)
-    codes = np.empty(rows, dtype=np.int32)
-    runs = _kernels().time_runs(address_of(nanoseconds), rows, address_of(codes))
-    if runs >= 0:
-        first = np.flatnonzero(np.diff(codes, prepend=-1)) if rows else codes
-        return nanoseconds[first], codes
+    if rows == 0 or not (nanoseconds[1:] < nanoseconds[:-1]).any():
+        starts = np.ones(rows, dtype=np.bool_)
+        np.not_equal(nanoseconds[1:], nanoseconds[:-1], out=starts[1:])
+        codes = np.cumsum(starts, dtype=np.int32)
+        codes -= 1
+        return nanoseconds[starts], codes
     distinct = np.ascontiguousarray(axis.nanoseconds.unique().sort().to_numpy(), dtype=np.int64)
+    codes = np.empty(rows, dtype=np.int32)
     _kernels().place_times(address_of(nanoseconds), rows, address_of(distinct), len(distinct), address_of(codes))
     return distinct, codes
 
@@ -135,16 +145,20 @@ def _number_prices(frame: pl.DataFrame, entity_col: str | None) -> tuple[_Rows, 
     # strategy meets them as in the user's frame; else alphabetical, so that shuffling rows changes nothing.
     assets = sorted(appearing)
     codes = _asset_codes(names, assets)
-    if assets != appearing and not _rows_ascend(times, time_codes, codes):
+    if assets != appearing and not _rows_ascend(time_codes, codes):
         other = _asset_codes(names, appearing)
-        if _rows_ascend(times, time_codes, other):
+        if _rows_ascend(time_codes, other):
             assets, codes = appearing, other
     return _Rows(frame, "prices", entity, axis, times, time_codes, codes), tuple(assets)
 
 
-def _rows_ascend(times: IntArray, time_codes: npt.NDArray[np.int32], codes: npt.NDArray[np.int32]) -> bool:
-    latest = np.full(max(len(times), 1), -1, dtype=np.int32)
-    return bool(_kernels().rows_ascend(address_of(time_codes), address_of(codes), len(codes), address_of(latest), len(latest)))
+def _rows_ascend(time_codes: npt.NDArray[np.int32], codes: npt.NDArray[np.int32]) -> bool:
+    """Tell whether within every bar the asset codes ascend in row order."""
+    if (time_codes[1:] < time_codes[:-1]).any():
+        latest = np.full(int(time_codes.max()) + 1, -1, dtype=np.int32)
+        last = address_of(latest)
+        return bool(_kernels().rows_ascend(address_of(time_codes), address_of(codes), len(codes), last, len(latest)))
+    return not ((time_codes[1:] == time_codes[:-1]) & (codes[1:] < codes[:-1])).any()
 
 
 def _number_signals(frame: pl.DataFrame, prices: _Rows, assets: tuple[str, ...], entity_col: str | None) -> _Rows:
@@ -211,14 +225,19 @@ def _union(prices: _Rows, signals: _Rows | None, context: TimeAxis | None) -> In
 
 def _mark(rows: _Rows, present: npt.NDArray[np.uint8]) -> None:
     """Set `present` where the frame has a row. Raises ValueError for a second row of an asset and time."""
-    twice = _kernels().mark_rows(
-        address_of(rows.time_codes), address_of(rows.asset_codes), len(rows.asset_codes), present.shape[1], address_of(present)
+    cells = rows.time_codes.astype(np.int64) * present.shape[1] + rows.asset_codes
+    flat = present.reshape(-1)
+    flat[cells] = 1
+    if np.count_nonzero(flat) == len(cells):
+        return
+    _, first = np.unique(cells, return_index=True)
+    again = np.ones(len(cells), dtype=np.bool_)
+    again[first] = False
+    twice = int(np.flatnonzero(again)[0])
+    raise ValueError(
+        f"{rows.role} has more than one row for {rows.where(twice)} (the second is row {twice}); keep one of them, for example"
+        f" frame.unique(['timestamp', {rows.entity!r}], keep='last', maintain_order=True)"
     )
-    if twice >= 0:
-        raise ValueError(
-            f"{rows.role} has more than one row for {rows.where(twice)} (the second is row {twice}); keep one of them, for example"
-            f" frame.unique(['timestamp', {rows.entity!r}], keep='last', maintain_order=True)"
-        )
 
 
 def _panel(rows: _Rows, values: FloatArray, shape: tuple[int, int], *, as_is: bool) -> FloatArray:
@@ -237,9 +256,11 @@ def _floats(frame: pl.DataFrame, name: str) -> FloatArray:
 
 
 def _is_panel(rows: _Rows, shape: tuple[int, int]) -> bool:
+    """Tell whether the rows are a complete panel already: sorted by bar, then asset, none missing."""
     if len(rows.asset_codes) != shape[0] * shape[1]:
         return False
-    return bool(_kernels().is_panel(address_of(rows.time_codes), address_of(rows.asset_codes), len(rows.asset_codes), max(shape[1], 1)))
+    in_order = rows.asset_codes.reshape(shape) == np.arange(shape[1], dtype=np.int32)
+    return bool(in_order.all() and (rows.time_codes.reshape(shape) == np.arange(shape[0], dtype=np.int32)[:, None]).all())
 
 
 def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, FloatArray]:
@@ -259,39 +280,46 @@ def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, Floa
     return panels
 
 
-def _check(  # noqa: PLR0913 - what a message needs
-    panels: dict[str, FloatArray],
-    present: npt.NDArray[np.uint8],
-    rows: _Rows,
-    times: IntArray,
-    assets: tuple[str, ...],
-    *,
-    positive: bool,
+def _check(panels: dict[str, FloatArray], present: npt.NDArray[np.uint8], describe: Describe, *, positive: bool) -> None:
+    """Fill gaps of open, high, low from the close, of volume with 0, and raise ValueError for the first bad value.
+
+    describe: (row, column) of a panel to the words that name asset and time.
+    """
+    for name in ("close", "open", "high", "low"):
+        panel = panels[name]
+        if panel is not panels["close"]:
+            panel = panels[name] = _filled(panel, panels["close"])
+        _refuse(name, panel, np.isinf, "expected finite numbers", describe)
+        if positive:
+            advice = "expected prices > 0 (DataFeed(allow_nonpositive_prices=True) admits zero and negative ones)"
+            _refuse(name, panel, lambda values: values <= 0.0, advice, describe)
+    low = panels["low"]
+    if panels["high"] is not low:
+        _refuse("high", panels["high"], lambda high: high < low - _ROUNDING * np.abs(low), "the low is above it", describe)
+    volume = panels["volume"]
+    if np.isnan(volume).any():
+        volume = panels["volume"] = np.where(np.isnan(volume) & (present == 1), 0.0, volume)
+    _refuse("volume", volume, np.isinf, "expected finite numbers", describe)
+    _refuse("volume", volume, lambda values: values < 0.0, "expected volumes >= 0", describe)
+
+
+def _filled(panel: FloatArray, close: FloatArray) -> FloatArray:
+    """Return a price panel with its gaps taken from the close; the same object when it has none to fill."""
+    gaps = np.isnan(panel)
+    if not gaps.any():
+        return panel
+    gaps &= ~np.isnan(close)
+    return np.where(gaps, close, panel) if gaps.any() else panel
+
+
+def _refuse(
+    name: str, panel: FloatArray, test: Callable[[FloatArray], npt.NDArray[np.bool_]], problem: str, describe: Describe
 ) -> None:
-    """Fill gaps of open, high, low from the close, of volume with 0, and raise ValueError for the first bad value."""
-    found = np.zeros(2, dtype=np.int64)
-    while True:
-        columns = np.array([address_of(panels[name]) for name in PRICE_COLUMNS], dtype=np.int64)
-        may_write = np.array([panels[name].flags.writeable for name in PRICE_COLUMNS], dtype=np.uint8)
-        status = _kernels().check_prices(
-            address_of(columns), present.size, address_of(present), int(positive), address_of(may_write), address_of(found)
-        )
-        if status == IngestStatus.OK:
-            return
-        name = PRICE_COLUMNS[found[1]]
-        if status == IngestStatus.NEEDS_COPY:
-            panels[name] = panels[name].copy()
-            continue
-        bar, column = divmod(int(found[0]), len(assets))
-        when = _datetimes(times[bar : bar + 1], rows.axis)[0]
-        value = float(panels[name][bar, column])
-        problem = {
-            IngestStatus.INFINITE: "expected finite numbers",
-            IngestStatus.NOT_POSITIVE: "expected prices > 0 (DataFeed(allow_nonpositive_prices=True) admits zero and negative ones)",
-            IngestStatus.HIGH_BELOW_LOW: f"below the low of {float(panels['low'][bar, column])!r}",
-            IngestStatus.NEGATIVE_VOLUME: "expected volumes >= 0",
-        }[IngestStatus(status)]
-        raise ValueError(f"prices column {name!r} is {value!r} for asset {assets[column]!r} at {when}: {problem}")
+    """Raise ValueError for the first cell, by time, that fails a test."""
+    bad = test(panel)
+    if bad.any():
+        bar, column = (int(place) for place in np.argwhere(bad)[0])
+        raise ValueError(f"prices column {name!r} is {float(panel[bar, column])!r} for {describe(bar, column)}: {problem}")
 
 
 def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, Callable[[float], Any]]]:

@@ -40,8 +40,8 @@ class BacktestResult:
         self.status = status
         self._panels = panels
         self._times = panels.times[:bars]
-        self._equity: FloatArray = store.equity[:bars]
-        self._cash: FloatArray = store.cash[:bars]
+        self._equity: FloatArray = np.ascontiguousarray(store.bars["equity"][:bars])
+        self._cash: FloatArray = np.ascontiguousarray(store.bars["cash"][:bars])
         self._fills: Records = store.used_fills()
         self._trades: Records = np.concatenate([store.used_trades(), open_trades(store)])
         self.metrics: dict[str, float] = compute_metrics(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_kernels.dtypes import (
+    bar_dtype,
     contract_dtype,
     fill_dtype,
     order_dtype,
@@ -90,8 +91,8 @@ class Store:
         self.live = np.zeros(capacity, dtype=np.int64)
         self.fills = np.zeros(capacity, dtype=fill_dtype)
         self.trades = np.zeros(capacity, dtype=trade_dtype)
-        self.equity = np.zeros(max(rows, 1), dtype=np.float64)
-        self.cash = np.zeros(max(rows, 1), dtype=np.float64)
+        self.bars = np.zeros(rows, dtype=bar_dtype)
+        self.bars["time"] = market.times
         self.scratch_values = np.zeros(assets, dtype=np.float64)
         self.scratch_where = np.ones(assets, dtype=np.uint8)
         self.scratch_ids = np.zeros(assets, dtype=np.int64)
@@ -102,6 +103,7 @@ class Store:
         state["bar"] = -1
         state["row"] = -1
         state["row_step"] = 1
+        state["rows"] = rows
         state["assets"] = assets
         state["open_capacity"] = len(self.open_list)
         self._write_addresses()
@@ -124,13 +126,11 @@ class Store:
             ("live_address", self.live),
             ("fills_address", self.fills),
             ("trades_address", self.trades),
-            ("times_address", self.market.times),
+            ("bars_address", self.bars),
             ("opens_address", self.market.open),
             ("highs_address", self.market.high),
             ("lows_address", self.market.low),
             ("closes_address", self.market.close),
-            ("equity_address", self.equity),
-            ("cash_address", self.cash),
         ):
             state[field] = address_of(array)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .codes import ExitReason, TradeStatus
+from .codes import ExitReason, Stage, TradeStatus
 from .dtypes import NO_SLOT, Record
 from .ledger import Bar, Ledger
 from .margin import DUST, opening_quantity
 from .pnl import average, excursion, notional, profit
 
-__all__ = ["append_fill", "apply_fill", "mark", "take_excursions"]
+__all__ = ["append_fill", "apply_fill", "mark"]
 
 
 @kernel
@@ -83,6 +83,7 @@ def _compact_open_list(ledger: Ledger) -> None:
             ledger.positions[asset]["slot"] = kept
             kept += 1
     state["open_count"] = kept
+    state["open_gaps"] = 0
 
 
 @kernel
@@ -117,6 +118,7 @@ def _close_position(ledger: Ledger, asset: int) -> None:
     position["entry_commission"] = 0.0
     ledger.open_list[position["slot"]] = NO_SLOT
     position["slot"] = NO_SLOT
+    ledger.state[0]["open_gaps"] += 1
 
 
 @kernel
@@ -169,42 +171,33 @@ def apply_fill(ledger: Ledger, fill: Record) -> None:
 
 
 @kernel
-def mark(ledger: Ledger, bar: Bar) -> None:
-    """Mark every open position that has a bar, close the gaps of the open list, and total the account value.
+def _take_excursion(position: Record) -> None:
+    """Widen the favourable and adverse excursions of a position by its current price (position: in-out)."""
+    move = excursion(position["entry_price"], position["current_price"], position["quantity"])
+    if move > position["max_favorable_excursion"]:
+        position["max_favorable_excursion"] = move
+    if move < position["max_adverse_excursion"]:
+        position["max_adverse_excursion"] = move
 
-    ledger: in-out (positions, open list, state.equity). bar: in.
+
+@kernel
+def mark(ledger: Ledger, bar: Bar) -> None:
+    """Mark every open position that has a bar and total the account value; at the end of a bar also widen excursions.
+
+    ledger: in-out (positions, open list, state.equity; the stage tells whether the bar ends). bar: in.
     """
     state = ledger.state[0]
+    if state["open_gaps"] > 0:
+        _compact_open_list(ledger)
+    closing = state["stage"] == Stage.MARKING
     equity = state["cash"]
-    kept = 0
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
-        if asset < 0:
-            continue
         position = ledger.positions[asset]
         close = bar.close[asset]
         if not isnan(close):
             position["current_price"] = close
+            if closing:
+                _take_excursion(position)
         equity += notional(position["quantity"], position["current_price"], ledger.contracts[asset]["multiplier"])
-        if kept != place:
-            ledger.open_list[kept] = asset
-            position["slot"] = kept
-        kept += 1
-    state["open_count"] = kept
     state["equity"] = equity
-
-
-@kernel
-def take_excursions(ledger: Ledger, bar: Bar) -> None:
-    """Widen the favourable and adverse excursions of every position that has a bar (ledger: in-out, bar: in)."""
-    state = ledger.state[0]
-    for place in range(state["open_count"]):
-        asset = ledger.open_list[place]
-        if asset < 0 or isnan(bar.close[asset]):
-            continue
-        position = ledger.positions[asset]
-        move = excursion(position["entry_price"], bar.close[asset], position["quantity"])
-        if move > position["max_favorable_excursion"]:
-            position["max_favorable_excursion"] = move
-        if move < position["max_adverse_excursion"]:
-            position["max_adverse_excursion"] = move

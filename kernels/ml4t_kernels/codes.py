@@ -7,7 +7,6 @@ from enum import IntEnum
 __all__ = [
     "CommissionKind",
     "ExitReason",
-    "IngestStatus",
     "OrderReason",
     "OrderStatus",
     "OrderType",
@@ -61,17 +60,6 @@ class TradeStatus(IntEnum):
     CLOSED = 0
     PARTIAL = 1
     OPEN = 2
-
-
-class IngestStatus(IntEnum):
-    """What the check of a price panel found first."""
-
-    OK = 0
-    NEEDS_COPY = 1
-    INFINITE = 2
-    NOT_POSITIVE = 3
-    HIGH_BELOW_LOW = 4
-    NEGATIVE_VOLUME = 5
 
 
 class PriceField(IntEnum):

@@ -19,6 +19,7 @@ __all__ = [
     "IntArray",
     "Record",
     "Records",
+    "bar_dtype",
     "bare",
     "contract_dtype",
     "fill_dtype",
@@ -139,6 +140,12 @@ params_dtype = _layout(
     ("allow_short", "1: short positions allowed", np.int8),
 )
 
+bar_dtype = _layout(
+    ("time", "time of the bar [ns UTC]", np.int64),
+    ("equity", "account value when the bar closed [money]", np.float64),
+    ("cash", "cash when the bar closed [money]", np.float64),
+)
+
 state_dtype = _layout(
     ("cash", "cash [money]", np.float64),
     ("equity", "account value at the last marking [money]", np.float64),
@@ -149,6 +156,7 @@ state_dtype = _layout(
     ("stage", "code Stage", np.int64),
     ("cursor", "place in the live list where a fill pass resumes", np.int64),
     ("fills_before", "fill count when the host last got control", np.int64),
+    ("rows", "rows of the market buffer", np.int64),
     ("assets", "number of assets", np.int64),
     ("order_count", "orders so far", np.int64),
     ("order_capacity", "rows of the order buffer", np.int64),
@@ -158,6 +166,7 @@ state_dtype = _layout(
     ("trade_count", "trades so far", np.int64),
     ("trade_capacity", "rows of the trade buffer", np.int64),
     ("open_count", "entries of the open list, gaps among them until the next marking", np.int64),
+    ("open_gaps", "gaps in the open list", np.int64),
     ("open_capacity", "length of the open list", np.int64),
     ("params_address", "address of the params record", np.int64),
     ("contracts_address", "address of the contract rows", np.int64),
@@ -167,11 +176,9 @@ state_dtype = _layout(
     ("live_address", "address of the live list", np.int64),
     ("fills_address", "address of the fill rows", np.int64),
     ("trades_address", "address of the trade rows", np.int64),
-    ("times_address", "address of the bar times", np.int64),
+    ("bars_address", "address of the bar rows", np.int64),
     ("opens_address", "address of the open prices, rows of bars, columns of assets", np.int64),
     ("highs_address", "address of the high prices", np.int64),
     ("lows_address", "address of the low prices", np.int64),
     ("closes_address", "address of the close prices", np.int64),
-    ("equity_address", "address of the account value per bar", np.int64),
-    ("cash_address", "address of the cash per bar", np.int64),
 )

@@ -12,6 +12,7 @@ from . import orders, step
 from ._jit import array_at, entry, kernel
 from .codes import Stage, StepStatus
 from .dtypes import (
+    bar_dtype,
     bare,
     contract_dtype,
     fill_dtype,
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 _BYTES = 8
+_BAR_BYTES = bar_dtype.itemsize
+_BAR = bare(bar_dtype)
 _STATE = bare(state_dtype)
 _PARAMS = bare(params_dtype)
 _CONTRACT = bare(contract_dtype)
@@ -74,13 +77,11 @@ def _bar_at(address: int) -> Bar:
     assets = state["assets"]
     prices = row * assets * _BYTES
     return Bar(
-        array_at(state["times_address"] + row * _BYTES, 1, np.int64),
+        array_at(state["bars_address"] + row * _BAR_BYTES, 1, _BAR),
         array_at(state["opens_address"] + prices, assets, np.float64),
         array_at(state["highs_address"] + prices, assets, np.float64),
         array_at(state["lows_address"] + prices, assets, np.float64),
         array_at(state["closes_address"] + prices, assets, np.float64),
-        array_at(state["equity_address"] + row * _BYTES, 1, np.float64),
-        array_at(state["cash_address"] + row * _BYTES, 1, np.float64),
     )
 
 
@@ -98,7 +99,7 @@ def close_bar(address: int) -> int:
 
 @entry
 def advance(address: int) -> int:
-    """Close the current bar if one is open, then open the next: one call a bar. Resumable.
+    """Close the current bar if one is open, then open the next if there is one: one call a bar. Resumable.
 
     Returns a StepStatus: OK, OK_WITH_FILLS when anything was filled since the host last had control, or what to grow.
     """
@@ -108,6 +109,8 @@ def advance(address: int) -> int:
         status = step.close_bar(ledger, _bar_at(address))
         if status != StepStatus.OK:
             return status
+        if state["row"] + state["row_step"] >= state["rows"]:
+            return StepStatus.OK.value
     status = step.open_bar(ledger, _bar_at(address))
     if status != StepStatus.OK:
         return status

@@ -32,13 +32,11 @@ class Ledger(NamedTuple):
 class Bar(NamedTuple):
     """One bar of every asset; NaN in `close` means that the asset has no bar.
 
-    time: int64[1] (ns UTC), open, high, low, close: float64[assets], equity, cash: float64[1] (written when the bar closes).
+    record: bar_dtype[1] (time in; equity and cash written when the bar closes), open, high, low, close: float64[assets].
     """
 
-    time: IntArray
+    record: Records
     open: FloatArray
     high: FloatArray
     low: FloatArray
     close: FloatArray
-    equity: FloatArray
-    cash: FloatArray

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .account import append_fill, apply_fill, mark, take_excursions
+from .account import append_fill, apply_fill, mark
 from .codes import OrderReason, OrderStatus, PriceField, Stage, StepStatus
 from .commission import commission
 from .dtypes import Record
@@ -138,7 +138,7 @@ def open_bar(ledger: Ledger, bar: Bar) -> int:
     if state["stage"] == Stage.CLOSED:
         state["bar"] += 1
         state["row"] += state["row_step"]
-        state["time"] = bar.time[0]
+        state["time"] = bar.record[0]["time"]
         state["stage"] = Stage.FIRST_EXITS
     if state["stage"] < Stage.STRATEGY:
         status = _fill_pass(ledger, bar)
@@ -152,7 +152,7 @@ def open_bar(ledger: Ledger, bar: Bar) -> int:
 def close_bar(ledger: Ledger, bar: Bar) -> int:
     """End a bar: in SAME_BAR mode fill what the strategy ordered; mark, widen excursions, record account value and cash.
 
-    ledger: in-out. bar: in, `equity` and `cash` out. Returns a StepStatus.
+    ledger: in-out. bar: in, `equity` and `cash` of its record out. Returns a StepStatus.
     """
     state = ledger.state[0]
     if state["stage"] == Stage.STRATEGY:
@@ -162,8 +162,8 @@ def close_bar(ledger: Ledger, bar: Bar) -> int:
         if status != StepStatus.OK:
             return status
     mark(ledger, bar)
-    take_excursions(ledger, bar)
-    bar.equity[0] = state["equity"]
-    bar.cash[0] = state["cash"]
+    record = bar.record[0]
+    record["equity"] = state["equity"]
+    record["cash"] = state["cash"]
     state["stage"] = Stage.CLOSED
     return StepStatus.OK.value
