@@ -1,0 +1,126 @@
+"""Whole runs as plain data: bars, settings, and a script of what the strategy does on each bar. Hypothesis builds them.
+
+Two families of numbers. "Rough" ones are what markets have: decimal prices, odd rates; every result is then compared in doubles. "Dyadic" ones are
+small multiples of powers of two, on which doubles make no rounding in cash, so a run can be compared with exact fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from hypothesis import strategies as st
+
+__all__ = ["Action", "Case", "cases"]
+
+Action: TypeAlias = tuple[Any, ...]
+OHLC: TypeAlias = tuple[float | None, float | None, float | None, float | None]
+
+DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run. `bars[t]` maps asset to OHLC; an absent asset has no row, a close of None has a row without a price."""
+
+    assets: tuple[str, ...]
+    bars: tuple[dict[str, OHLC], ...]
+    script: tuple[tuple[Action, ...], ...]  # script[0] runs in on_start, script[t + 1] on bar t
+    initial_cash: float = 10_000.0
+    execution_mode: str = "next_bar"
+    execution_price: str | None = None
+    commission: tuple[Any, ...] = ("none",)
+    slippage: tuple[Any, ...] = ("none",)
+    allow_short: bool = False
+    multipliers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def times(self) -> list[int]:
+        """Times of the bars in ns."""
+        return [(bar + 1) * DAY_NS for bar in range(len(self.bars))]
+
+
+def _price(*, dyadic: bool) -> st.SearchStrategy[float]:
+    if dyadic:
+        return st.integers(40, 160).map(lambda quarters: quarters / 4)
+    cents = st.integers(500, 5000).map(lambda number: number / 100)
+    return st.one_of(cents, st.floats(5, 50, allow_subnormal=False))
+
+
+@st.composite
+def _ohlc(draw: st.DrawFn, *, dyadic: bool) -> OHLC:
+    a, b, c, d = (draw(_price(dyadic=dyadic)) for _ in range(4))
+    open_, close = a, b
+    high, low = max(a, b, c, d), min(a, b, c, d)
+    shape = draw(st.integers(0, 9))
+    if shape == 0:
+        return None, high, low, close
+    if shape == 1:
+        return open_, None, None, close
+    if shape == 2:  # noqa: PLR2004 - one of ten bars has a row but no price
+        return open_, high, low, None
+    return open_, high, low, close
+
+
+def _quantity(*, dyadic: bool) -> st.SearchStrategy[float]:
+    whole = st.integers(-300, 300).map(float)
+    return whole if dyadic else st.one_of(whole, st.floats(-300, 300, allow_subnormal=False))
+
+
+@st.composite
+def _action(draw: st.DrawFn, assets: tuple[str, ...], *, dyadic: bool, arrays: bool) -> Action:
+    asset = draw(st.sampled_from(assets))
+    price = _price(dyadic=dyadic)
+    quantity = _quantity(dyadic=dyadic)
+    weight = st.floats(-0.5, 1.0) if not dyadic else st.just(0.0)
+    if arrays:
+        kind = draw(st.sampled_from(["quantities", "targets"]))
+        values = {name: draw(quantity if kind == "quantities" else weight) for name in assets}
+        chosen = [name for name in assets if draw(st.booleans())]
+        return kind, {name: values[name] for name in chosen}
+    kind = draw(st.sampled_from(["market", "market", "market", "limit", "stop", "close", "target", "cancel", "update"]))
+    if kind in ("market", "limit", "stop"):
+        level = draw(price) if kind != "market" else None
+        reduce_only = draw(st.sampled_from([None, None, None, True, False]))
+        return "submit", asset, draw(quantity), kind, level, reduce_only
+    if kind == "close":
+        return "close", asset
+    if kind == "target":
+        return "target", asset, draw(weight)
+    if kind == "cancel":
+        return "cancel", draw(st.integers(0, 30))
+    return "update", draw(st.integers(0, 30)), abs(draw(quantity)) + 1.0, draw(price)
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, dyadic: bool = False, arrays: bool = False, most_bars: int = 12) -> Case:
+    """Build a case. dyadic: numbers on which doubles are exact in cash. arrays: only what an array strategy can say."""
+    assets = tuple(f"A{number}" for number in range(draw(st.integers(1, 4))))
+    bars = draw(
+        st.lists(
+            st.fixed_dictionaries({}, optional={asset: _ohlc(dyadic=dyadic) for asset in assets}), min_size=1, max_size=most_bars
+        )
+    )
+    for asset in assets:  # an asset that never has a row would not be in the feed
+        if not any(asset in bar for bar in bars):
+            bars[-1][asset] = (10.0, 10.0, 10.0, 10.0)
+    steps = st.lists(_action(assets, dyadic=dyadic, arrays=arrays), max_size=3).map(tuple)
+    script = [draw(steps) for _ in range(len(bars) + 1)]
+    rate = st.sampled_from([1 / 1024, 1 / 64]) if dyadic else st.floats(0, 0.05)
+    amount = st.sampled_from([1 / 4, 1 / 2, 12.0]) if dyadic else st.floats(0, 12)
+    commission = st.one_of(
+        st.just(("none",)), st.tuples(st.just("percentage"), rate), st.tuples(st.just("per_share"), amount, amount)
+    )
+    slippage = st.one_of(st.just(("none",)), st.tuples(st.just("fixed"), amount), st.tuples(st.just("percentage"), rate))
+    return Case(
+        assets=assets,
+        bars=tuple(bars),
+        script=tuple(script),
+        initial_cash=draw(st.sampled_from([100.0, 3_000.0, 10_000.0, 1_000_000.0])),
+        execution_mode=draw(st.sampled_from(["same_bar", "next_bar"])),
+        execution_price=draw(st.sampled_from([None, None, "open", "close"])),
+        commission=draw(commission),
+        slippage=draw(slippage),
+        allow_short=draw(st.booleans()),
+        multipliers=draw(st.fixed_dictionaries({}, optional={asset: st.sampled_from([2.0, 50.0, 0.5]) for asset in assets})),
+    )
