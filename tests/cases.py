@@ -1,4 +1,6 @@
-"""Whole runs as plain data: bars, settings, and a script of what the strategy does on each bar. Hypothesis builds them.
+"""Whole runs as plain data: bars, settings, and a script of what the strategy does on each bar.
+
+Hypothesis builds short ones that it can shrink; `dense_case` makes long ones, full of fills, from a seed.
 
 Two families of numbers. "Rough" ones are what markets have: decimal prices, odd rates; every result is then compared in doubles. "Dyadic" ones are
 small multiples of powers of two, on which doubles make no rounding in cash, so a run can be compared with exact fractions.
@@ -6,12 +8,13 @@ small multiples of powers of two, on which doubles make no rounding in cash, so 
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
-__all__ = ["Action", "Case", "cases"]
+__all__ = ["Action", "Case", "cases", "dense_case"]
 
 Action: TypeAlias = tuple[Any, ...]
 OHLC: TypeAlias = tuple[float | None, float | None, float | None, float | None]
@@ -63,7 +66,8 @@ def _ohlc(draw: st.DrawFn, *, dyadic: bool) -> OHLC:
 
 
 def _quantity(*, dyadic: bool) -> st.SearchStrategy[float]:
-    whole = st.integers(-300, 300).map(float)
+    lots = st.sampled_from([100.0, -100.0, 50.0, -50.0, 200.0, -200.0, 0.0])
+    whole = st.one_of(lots, st.integers(-300, 300).map(float))
     return whole if dyadic else st.one_of(whole, st.floats(-300, 300, allow_subnormal=False))
 
 
@@ -104,7 +108,7 @@ def cases(draw: st.DrawFn, *, dyadic: bool = False, arrays: bool = False, most_b
     for asset in assets:  # an asset that never has a row would not be in the feed
         if not any(asset in bar for bar in bars):
             bars[-1][asset] = (10.0, 10.0, 10.0, 10.0)
-    steps = st.lists(_action(assets, dyadic=dyadic, arrays=arrays), max_size=3).map(tuple)
+    steps = st.lists(_action(assets, dyadic=dyadic, arrays=arrays), min_size=draw(st.integers(0, 2)), max_size=4).map(tuple)
     script = [draw(steps) for _ in range(len(bars) + 1)]
     rate = st.sampled_from([1 / 1024, 1 / 64]) if dyadic else st.floats(0, 0.05)
     amount = st.sampled_from([1 / 4, 1 / 2, 12.0]) if dyadic else st.floats(0, 12)
@@ -116,7 +120,7 @@ def cases(draw: st.DrawFn, *, dyadic: bool = False, arrays: bool = False, most_b
         assets=assets,
         bars=tuple(bars),
         script=tuple(script),
-        initial_cash=draw(st.sampled_from([100.0, 3_000.0, 10_000.0, 1_000_000.0])),
+        initial_cash=draw(st.sampled_from([1_000_000.0, 30_000.0, 3_000.0, 100.0])),
         execution_mode=draw(st.sampled_from(["same_bar", "next_bar"])),
         execution_price=draw(st.sampled_from([None, None, "open", "close"])),
         commission=draw(commission),
@@ -124,3 +128,68 @@ def cases(draw: st.DrawFn, *, dyadic: bool = False, arrays: bool = False, most_b
         allow_short=draw(st.booleans()),
         multipliers=draw(st.fixed_dictionaries({}, optional={asset: st.sampled_from([2.0, 50.0, 0.5]) for asset in assets})),
     )
+
+
+def dense_case(seed: int, *, dyadic: bool = False, arrays: bool = False, bars: int = 60) -> Case:
+    """Make a long case with many fills, flips, partial exits and rejections from a seed."""
+    rng = random.Random(seed)
+    assets = tuple(f"A{number}" for number in range(rng.randint(1, 6)))
+    level = dict.fromkeys(assets, 40.0)
+    rows: list[dict[str, OHLC]] = [
+        {asset: _step(rng, level, asset, dyadic=dyadic) for asset in assets if rng.random() < 0.93 or not bar}
+        for bar in range(bars)
+    ]
+    script = [
+        tuple(_dense_action(rng, assets, level, dyadic=dyadic, arrays=arrays) for _ in range(rng.randint(0, 5)))
+        for _ in range(bars + 1)
+    ]
+    rate = rng.choice([1 / 1024, 1 / 256]) if dyadic else rng.random() * 0.01
+    amount = rng.choice([1 / 4, 1 / 8]) if dyadic else rng.random() / 4
+    return Case(
+        assets=assets,
+        bars=tuple(rows),
+        script=tuple(script),
+        initial_cash=rng.choice([20_000.0, 100_000.0, 1_000_000.0]),
+        execution_mode=rng.choice(["same_bar", "next_bar"]),
+        execution_price=rng.choice([None, None, "open", "close"]),
+        commission=rng.choice([("none",), ("percentage", rate), ("per_share", amount, 8 * amount)]),
+        slippage=rng.choice([("none",), ("percentage", rate), ("fixed", amount)]),
+        allow_short=rng.random() < 0.6,
+        multipliers={asset: rng.choice([0.5, 2.0, 10.0]) for asset in assets if rng.random() < 0.3},
+    )
+
+
+def _step(rng: random.Random, level: dict[str, float], asset: str, *, dyadic: bool) -> OHLC:
+    move = (lambda: rng.randint(-8, 8) / 4) if dyadic else (lambda: rng.gauss(0.0, 1.0))
+    open_ = max(level[asset] + move(), 5.0)
+    close = max(open_ + move(), 5.0)
+    level[asset] = close
+    high, low = max(open_, close) + abs(move()), max(min(open_, close) - abs(move()), 1.0)
+    return (open_, high, low, None if rng.random() < 0.03 else close)
+
+
+def _dense_action(
+    rng: random.Random, assets: tuple[str, ...], level: dict[str, float], *, dyadic: bool, arrays: bool
+) -> Action:
+    asset = rng.choice(assets)
+    lots = (100.0, -100.0, 50.0, -50.0, 200.0, -200.0, 30.0, -30.0)
+    if arrays:
+        chosen = [name for name in assets if rng.random() < 0.7]
+        if rng.random() < 0.5:
+            return "quantities", {name: rng.choice(lots) for name in chosen}
+        return "targets", {name: rng.choice([0.0, rng.uniform(-0.3, 0.6)]) for name in chosen}
+    kind = rng.choices(
+        ("market", "limit", "stop", "close", "target", "cancel", "update"), weights=(8, 4, 4, 2, 0 if dyadic else 2, 1, 1)
+    )[0]
+    offset = rng.randint(-12, 12) / 4 if dyadic else rng.gauss(0.0, 2.0)
+    price = max(level[asset] + offset, 1.0)
+    if kind in ("market", "limit", "stop"):
+        quantity = rng.choice(lots) if dyadic or rng.random() < 0.7 else rng.uniform(-250.0, 250.0)
+        return "submit", asset, quantity, kind, None if kind == "market" else price, rng.choice([None, None, None, True, False])
+    if kind == "close":
+        return "close", asset
+    if kind == "target":
+        return "target", asset, rng.choice([0.0, rng.uniform(-0.5, 1.0)])
+    if kind == "cancel":
+        return "cancel", rng.randint(0, 1000)
+    return "update", rng.randint(0, 1000), float(rng.randint(1, 250)), price

@@ -51,7 +51,7 @@ def check_cash(  # noqa: PLR0913 - the eight numbers that decide
             if held > 0.0:
                 return OrderReason.REVERSAL_NOT_ALLOWED.value, 0.0, 0.0
             return OrderReason.SHORT_NOT_ALLOWED.value, 0.0, 0.0
-        closing = abs(quantity) - opening
+        closing = abs(held) if held * quantity < 0.0 else 0.0
         if quantity > 0.0:
             have = cash - closing * price * multiplier - commission
             need = opening * price * multiplier

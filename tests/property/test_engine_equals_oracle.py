@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.cases import Case, cases
+from tests.cases import Case, cases, dense_case
 from tests.outcomes import build_engine, engine_outcome, oracle_outcome, run_oracle
 
 
@@ -38,3 +39,35 @@ def test_array_strategy_equals_per_asset_strategy(case: Case) -> None:
     per_asset.run()
     arrays.run()
     assert engine_outcome(per_asset) == engine_outcome(arrays)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@given(SEEDS)
+def test_long_dense_runs_equal_the_oracle(seed: int) -> None:
+    case = dense_case(seed)
+    engine = build_engine(case)
+    engine.run()
+    assert engine_outcome(engine) == oracle_outcome(run_oracle(case))
+
+
+@given(SEEDS)
+def test_long_dense_runs_equal_the_oracle_in_exact_fractions(seed: int) -> None:
+    case = dense_case(seed, dyadic=True)
+    engine = build_engine(case)
+    engine.run()
+    ours, exact = engine_outcome(engine), oracle_outcome(run_oracle(case, Fraction))
+    assert [ours[part] for part in ("orders", "fills", "bars", "positions")] == [
+        exact[part] for part in ("orders", "fills", "bars", "positions")
+    ]
+
+
+@given(SEEDS)
+def test_long_dense_array_runs_equal_per_asset_runs_and_the_oracle(seed: int) -> None:
+    case = dense_case(seed, arrays=True)
+    per_asset, arrays = build_engine(case), build_engine(case, arrays=True)
+    per_asset.run()
+    arrays.run()
+    assert engine_outcome(per_asset) == engine_outcome(arrays)
+    assert engine_outcome(arrays) == oracle_outcome(run_oracle(case))
