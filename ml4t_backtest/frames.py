@@ -67,6 +67,13 @@ def _from_pandas(source: Any, role: str) -> pl.DataFrame:  # noqa: ANN401 - pand
             temporal = [name for name in source.columns if str(source[name].dtype).startswith("datetime64")]
             if TIMESTAMP not in source.columns and len(temporal) == 1:
                 source = source.rename(columns={temporal[0]: TIMESTAMP})
+    if TIMESTAMP in source.columns and source[TIMESTAMP].dtype == object:
+        zones = {str(getattr(value, "tzinfo", None)) for value in source[TIMESTAMP]}
+        if len(zones) > 1:
+            raise ValueError(
+                f"{role} column 'timestamp' mixes time zones ({', '.join(sorted(zones))}); make them one, for example"
+                " pd.to_datetime(frame['timestamp'], utc=True)"
+            )
     try:
         return pl.from_pandas(source)
     except Exception as error:

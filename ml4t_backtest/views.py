@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from itertools import compress
+from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.hints import did_you_mean, shortened
@@ -21,18 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "Data", "DataWindow", "Signals", "plain_bar"]
 
+_NO_SIGNALS: Mapping[str, Any] = MappingProxyType({})
+
 PRICE_FIELDS = ("open", "high", "low", "close", "volume")
 
 _references = sys.getrefcount
+_signals_of = attrgetter("_signals")
 
 
 class Signals(Mapping[str, Any]):
     """The signals of one asset on one bar. A missing signal (null or NaN) is an absent key, so `get` gives its default."""
 
-    __slots__ = ("_bar", "_clock", "_columns", "_decoders")
+    __slots__ = ("_clock", "_columns", "_decoders")
 
-    def __init__(self, bar: Bar, clock: list[int], columns: dict[str, Any], decoders: dict[str, Callable[[float], Any]]) -> None:
-        self._bar = bar  # keeping the signals keeps the bar: one reference count tells about both
+    def __init__(self, clock: list[int], columns: dict[str, Any], decoders: dict[str, Callable[[float], Any]]) -> None:
         self._clock = clock
         self._columns = columns
         self._decoders = decoders
@@ -79,7 +83,7 @@ class Bar(Mapping[str, Any]):
         self._asset = asset
         self._clock = clock
         self._columns = columns
-        self._signals: Mapping[str, Any] = {}
+        self._signals: Mapping[str, Any] = _NO_SIGNALS
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - floats, and the signals mapping
         try:
@@ -194,6 +198,7 @@ class DataWindow:
             self._all[asset] = self._new_bar(asset, column)
         self._columns = {asset: column for column, asset in enumerate(panels.assets)}
         self._complete = panels.complete
+        self._has_signals = bool(panels.signals)
         self._shown = -1  # the bar whose presence `data` shows
         self.data = Data(dict(self._all))
         self._calibrate()
@@ -203,13 +208,13 @@ class DataWindow:
         bar = Bar(asset, self._clock, fields)
         if self._panels.signal_views:
             signals = {name: views[column] for name, views in self._panels.signal_views.items()}
-            bar._signals = Signals(bar, self._clock, signals, self._panels.decoders)  # noqa: SLF001 - built together
+            bar._signals = Signals(self._clock, signals, self._panels.decoders)  # noqa: SLF001 - built together
         return bar
 
     def _calibrate(self) -> None:
         """Learn the reference counts of objects that nobody keeps, by the very expressions that `settle` uses."""
-        bars = self.data._bars  # noqa: SLF001 - one room
-        self._idle_bar = max(map(_references, bars.values()), default=0)
+        self._idle_bar = max(map(_references, self.data._bars.values()), default=0)  # noqa: SLF001 - one room
+        self._idle_signals = max(map(_references, map(_signals_of, self._all.values())), default=0)
         self._idle_bars = _references(self.data._bars)  # noqa: SLF001
         self._idle_data = _references(self.data)
 
@@ -234,18 +239,23 @@ class DataWindow:
             self.data._everything = False  # noqa: SLF001
             if self.data._touched:  # noqa: SLF001
                 self.data._touched.clear()  # noqa: SLF001
-            if max(map(_references, self.data._bars.values()), default=0) > self._idle_bar:  # noqa: SLF001
+            bars = self.data._bars.values()  # noqa: SLF001
+            if max(map(_references, bars), default=0) > self._idle_bar or (
+                self._has_signals and max(map(_references, map(_signals_of, bars)), default=0) > self._idle_signals
+            ):
+                del bars
                 self._replace_kept(list(self.data._bars))  # noqa: SLF001
         elif self.data._touched:  # noqa: SLF001
             names = {bar._asset for bar in self.data._touched}  # noqa: SLF001
             self.data._touched.clear()  # noqa: SLF001
-            if max(_references(self._all[name]) for name in names) > self._idle_bar:
-                self._replace_kept(list(names))
+            self._replace_kept(list(names))
 
     def _replace_kept(self, names: list[str]) -> None:
         frozen = [self._clock[0]]
         for name in names:
-            if _references(self._all[name]) > self._idle_bar:
+            if _references(self._all[name]) > self._idle_bar or (
+                self._has_signals and _references(self._all[name]._signals) > self._idle_signals  # noqa: SLF001
+            ):
                 self._all[name]._freeze(frozen)  # noqa: SLF001
                 self._all[name] = self.data._bars[name] = self._new_bar(name, self._columns[name])  # noqa: SLF001
 

@@ -1,0 +1,337 @@
+"""What the commands of `ml4t_backtest.cli` measure, print and write, and the demonstration itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import textwrap
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from time import perf_counter
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from ml4t_backtest.config import BacktestConfig
+    from ml4t_backtest.datafeed import DataFeed
+    from ml4t_backtest.result import BacktestResult
+    from ml4t_backtest.strategy import ArrayStrategy, Strategy
+
+__all__ = ["Clock", "load_kernels", "print_results", "run_demo", "tiny_backtest", "write_result"]
+
+_WIDE, _WIDEST = 100, 100  # from here on columns stand further apart; prose is never wider
+
+
+# Time --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Clock:
+    """Seconds by part of a run."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time until the end of the `with` block to a part."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
+
+    def rates(self, feed: DataFeed) -> tuple[float, float]:
+        """Return bars and asset-bars per second of the part "run"."""
+        bars = feed.n_bars / max(self.seconds["run"], 1e-9)
+        return bars, bars * len(feed.assets)
+
+    def line(self, feed: DataFeed) -> str:
+        """Return all parts and the speed in one line."""
+        bars, asset_bars = self.rates(feed)
+        parts = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in self.seconds.items())
+        return f"Time: {parts}; {bars:,.0f} bars/s, {asset_bars:,.0f} asset-bars/s"
+
+
+def load_kernels() -> str:
+    """Bind every kernel, so that no run is slowed by it; say so beforehand when that means compiling. Returns what was done."""
+    from ml4t_backtest import calls  # noqa: PLC0415 - loads numba
+    from ml4t_kernels import _jit  # noqa: PLC0415
+
+    if not _jit.COMPILED:
+        return "interpreted (NUMBA_DISABLE_JIT is set)"
+    empty = next(_jit.cache_folder().rglob("*.nbi"), None) is None
+    if empty:
+        print("compiling kernels, once per installation (about ten seconds) ...", flush=True)
+    start = perf_counter()
+    for name in calls._SIGNATURES:  # noqa: SLF001 - one package
+        calls.call(name)
+    tiny_backtest()
+    return f"{'compiled' if empty else 'loaded'} in {perf_counter() - start:.2f} s"
+
+
+def tiny_backtest() -> None:
+    """Run two assets over two bars, given in an order that needs every kernel of the feed."""
+    from datetime import datetime  # noqa: PLC0415
+
+    import polars as pl  # noqa: PLC0415
+
+    from ml4t_backtest.datafeed import DataFeed  # noqa: PLC0415
+    from ml4t_backtest.engine import Engine  # noqa: PLC0415
+    from ml4t_backtest.examples import BuyAndHold  # noqa: PLC0415
+
+    days = [datetime(2024, 1, day) for day in (2, 2, 1, 1)]  # noqa: DTZ001 - feeds may be naive
+    prices = pl.DataFrame({"timestamp": days, "symbol": ["B", "A", "B", "A"], "close": [1.0, 2.0, 3.0, 4.0]})
+    Engine(DataFeed(prices), BuyAndHold()).run()
+
+
+# Files -------------------------------------------------------------------------------------------------------------------
+
+
+def write_result(result: BacktestResult, folder: Path) -> None:
+    """Write `trades.parquet`, `equity.parquet` (the frames of the result) and `metrics.json` into a folder, made if need be.
+
+    The JSON object holds the status of the run, all metrics (null for infinite ones, which JSON lacks) and the settings.
+    Each file appears whole or not at all; one that is there already is replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trades, equity = result.to_trades_dataframe(), result.to_equity_dataframe()
+    metrics = {name: value if math.isfinite(value) else None for name, value in result.metrics.items()}
+    summary = {"status": result.status, **metrics, "settings": result.config.to_dict()}
+    text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
+    _write_whole(folder / "trades.parquet", lambda file: trades.write_parquet(file, compression="zstd"))
+    _write_whole(folder / "equity.parquet", lambda file: equity.write_parquet(file, compression="zstd"))
+    _write_whole(folder / "metrics.json", lambda file: file.write(text.encode()))
+
+
+def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write under another name in the same folder and rename: a crash leaves the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# Tables ------------------------------------------------------------------------------------------------------------------
+
+
+def _money(value: float) -> str:
+    return f"{value:,.2f}"
+
+
+def _percent(value: float) -> str:
+    return f"{value * 100.0:,.2f} %"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+# None is a rule across the table.
+_METRICS: tuple[tuple[str, str, Callable[[float], str]] | None, ...] = (
+    ("Initial cash", "initial_cash", _money),
+    ("Final value", "final_value", _money),
+    ("Total return", "total_return", _percent),
+    ("Return p.a.", "cagr", _percent),
+    ("Volatility p.a.", "volatility", _percent),
+    ("Max drawdown", "max_drawdown", _percent),
+    None,
+    ("Sharpe ratio", "sharpe", _money),
+    ("Sortino ratio", "sortino", _money),
+    ("Calmar ratio", "calmar", _money),
+    None,
+    ("Trades", "num_trades", _count),
+    ("Still open", "num_open_trades", _count),
+    ("Win rate", "win_rate", _percent),
+    ("Profit factor", "profit_factor", _money),
+    ("Mean bars held", "avg_bars_held", _count),
+    None,
+    ("Fills", "num_fills", _count),
+    ("Commission", "total_commission", _money),
+    ("Slippage", "total_slippage", _money),
+)
+_OF_TRADES = ("win_rate", "profit_factor", "avg_bars_held")  # say nothing while there is no trade
+
+_Row = tuple[str, list[str]]
+
+
+def print_results(headers: Sequence[tuple[str, str]], results: Sequence[BacktestResult]) -> None:
+    """Print a table with one column per result and the metrics as rows. headers: two lines for each column."""
+    rows: list[_Row | None] = [("", [header[line] for header in headers]) for line in (0, 1) if any(header[line] for header in headers)]
+    rows.append(None)
+    spans = [_span(result) for result in results]
+    rows += [("From", [span[0] for span in spans]), ("To", [span[1] for span in spans])]
+    rows += [("Bars", [_count(result["num_bars"]) for result in results]), None]
+    for metric in _METRICS:
+        rows.append(None if metric is None else (metric[0], [_cell(result, *metric[1:]) for result in results]))
+    _print_table(rows)
+
+
+def _span(result: BacktestResult) -> tuple[str, str]:
+    times = result.to_equity_dataframe()["timestamp"]
+    if times.is_empty():
+        return "-", "-"
+    ends = [times[0], times[-1]]
+    form = "%Y-%m-%d" if all(end.hour == end.minute == 0 for end in ends) else "%Y-%m-%d %H:%M"
+    return ends[0].strftime(form), ends[1].strftime(form)
+
+
+def _cell(result: BacktestResult, name: str, form: Callable[[float], str]) -> str:
+    return "-" if name in _OF_TRADES and not result["num_trades"] else form(result[name])
+
+
+def _print_table(rows: Sequence[_Row | None]) -> None:
+    """Print rows with the labels left and the cells right aligned; None is a rule across the table."""
+    full = [row for row in rows if row is not None]
+    gap = 4 if shutil.get_terminal_size().columns >= _WIDE else 2
+    first = max(len(label) for label, _ in full)
+    width = max(len(cell) for _, cells in full for cell in cells) + gap
+    for row in rows:
+        if row is None:
+            print("-" * (first + width * len(full[0][1])))
+        else:
+            print(row[0].ljust(first) + "".join(cell.rjust(width) for cell in row[1]))
+
+
+def _print_text(text: str) -> None:
+    print(textwrap.fill(text, min(shutil.get_terminal_size().columns, _WIDEST)), flush=True)
+
+
+# The demonstration -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Part:
+    """One of the runs: what it is called, what it does, and afterwards its results."""
+
+    name: str
+    title: str
+    headers: tuple[str, str]
+    strategy: Strategy | ArrayStrategy
+    load: Callable[[], tuple[pl.DataFrame, pl.DataFrame | None]]
+    clock: Clock = field(default_factory=Clock)
+    feed: DataFeed | None = None
+    results: list[BacktestResult] = field(default_factory=list)
+
+
+def _parts() -> list[_Part]:
+    from ml4t_backtest import sample_data  # noqa: PLC0415
+    from ml4t_backtest.examples import InverseVolatility, SmaCross, sma_signals  # noqa: PLC0415
+
+    def stocks() -> tuple[pl.DataFrame, None]:
+        return sample_data.load("us_stocks"), None
+
+    def index() -> tuple[pl.DataFrame, pl.DataFrame]:
+        prices = sample_data.load("nasdaq")
+        return prices, sma_signals(prices)
+
+    return [
+        _Part(
+            "stocks",
+            "20 US stocks by inverse volatility, rebalanced monthly, at the next close",
+            ("Inverse vol.", "20 stocks"),
+            InverseVolatility(),
+            stocks,
+        ),
+        _Part(
+            "nasdaq",
+            "NASDAQ index while its 50-day average is above the 200-day, at the next open",
+            ("SMA 50/200", "NASDAQ"),
+            SmaCross(),
+            index,
+        ),
+    ]
+
+
+def run_demo(folder: Path, *, quiet: bool = False) -> None:
+    """Run the demonstration and print its results; each run writes its files into its own folder below `folder`.
+
+    quiet: print the results only, no progress and no timings. Raises KeyboardInterrupt after Ctrl-C, what has run is written then.
+    """
+    from ml4t_backtest import __version__  # noqa: PLC0415
+
+    if not quiet:
+        _print_text(f"ml4t-backtest {__version__}: two backtests on market data that comes with the package")
+        print(flush=True)
+    _prepare(quiet=quiet)
+    parts = _parts()
+    from ml4t_backtest.config import BacktestConfig  # noqa: PLC0415
+
+    settings = BacktestConfig(slippage_rate=0.0005)  # and by default: 100,000 of cash, the next bar, commission 0.1 %
+    for number, part in enumerate(parts, 1):
+        if not quiet:
+            _print_text(f"{number}. {part.title}")
+        _run_part(part, settings, folder / part.name, progress=not quiet)
+    _report(parts, folder, quiet=quiet)
+
+
+def _prepare(*, quiet: bool) -> None:
+    start = perf_counter()
+    for library in ("numba", "polars", "ml4t_backtest.engine"):
+        import_module(library)
+
+    seconds = perf_counter() - start
+    kernels = load_kernels()
+    if not quiet:
+        print(f"Libraries loaded in {seconds:.2f} s, kernels {kernels}\n", flush=True)
+
+
+def _run_part(part: _Part, settings: BacktestConfig, folder: Path, *, progress: bool) -> None:
+    """Run the strategy with the clock on, write its files, and run buy and hold on the same feed."""
+    from ml4t_backtest.datafeed import DataFeed  # noqa: PLC0415
+    from ml4t_backtest.engine import Engine  # noqa: PLC0415
+    from ml4t_backtest.examples import BuyAndHold  # noqa: PLC0415
+
+    clock = part.clock
+    with clock.part("load data"):
+        prices, signals = part.load()
+    with clock.part("feed"):
+        part.feed = DataFeed(prices, signals)
+    with clock.part("run"):
+        result = Engine(part.feed, part.strategy, settings).run(progress=progress)
+    with clock.part("results"):
+        write_result(result, folder)
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
+    part.results = [result, Engine(part.feed, BuyAndHold(), settings).run()]
+
+
+def _report(parts: Sequence[_Part], folder: Path, *, quiet: bool) -> None:
+    headers = [headers for part in parts for headers in (part.headers, ("Buy & hold", part.headers[1]))]
+    if not quiet:
+        print()
+    print_results(headers, [result for part in parts for result in part.results])
+    print()
+    _print_text("All with commission 0.1 %, slippage 0.05 %, and 2 % kept in cash. Trade figures leave out open positions.")
+    print()
+    _print_text(
+        "A demonstration of the tool, not of a strategy: the 20 stocks were picked with hindsight (survivorship bias),"
+        " and nobody can buy an index."
+    )
+    if not quiet:
+        print()
+        _print_times(parts)
+    print("\nWritten: trades.parquet, equity.parquet and metrics.json in")
+    for part in parts:
+        print(f"  {folder / part.name}{os.sep}")
+
+
+def _print_times(parts: Sequence[_Part]) -> None:
+    rows: list[_Row | None] = [("Seconds", [part.headers[1] for part in parts]), None]
+    names = list(parts[0].clock.seconds)
+    rows += [(name.capitalize(), [f"{part.clock.seconds[name]:.3f}" for part in parts]) for name in names]
+    rates = [part.clock.rates(part.feed) for part in parts if part.feed is not None]
+    rows += [None, ("Bars per second", [_count(rate[0]) for rate in rates])]
+    rows += [("Asset-bars per second", [_count(rate[1]) for rate in rates])]
+    _print_table(rows)
