@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import carray, config, types
 from numba.core import cgutils
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 
 __all__ = ["COMPILED", "array_at", "bind", "cache_folder", "entry", "kernel", "source_digest"]
@@ -83,9 +84,22 @@ def cache_folder() -> Path:
 _CACHE_FOLDER: str = str(cache_folder()) if COMPILED else ""
 
 
+class _InnerKernel(CPUDispatcher):  # type: ignore[misc]
+    """A kernel without a wrapper for Python, which a plain call would crash on."""
+
+    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - whatever the kernel takes
+        return self.py_func(*arguments)
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile `function` for use inside other kernels; its code lands in the cache of the entry that calls it."""
-    return cast("Callable[P, R]", numba.njit(**_INNER)(function))
+    """Compile `function` for use inside other kernels; its code lands in the cache of the entry that calls it.
+
+    Called from Python it runs as plain Python, as do the kernels that it calls.
+    """
+    compiled = numba.njit(**_INNER)(function)
+    if COMPILED:
+        compiled.__class__ = _InnerKernel
+    return cast("Callable[P, R]", compiled)
 
 
 def entry(function: Callable[P, R]) -> Callable[P, R]:

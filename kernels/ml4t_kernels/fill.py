@@ -22,7 +22,7 @@ def base_price(  # noqa: PLR0911, PLR0913 - one return for each row of the table
 ) -> float:
     """Return the price before slippage, or NaN when the order does not trade on this bar.
 
-    order_type: code OrderType. quantity: signed. market_price: price of market orders.
+    order_type: code OrderType. quantity: signed. limit_price, stop_price: of the order, NaN without. market_price: price of market orders.
     gap_price: the first price that the order could see on this bar (a stop already beyond it trades there).
     high, low: range of the bar. Comparisons are inclusive.
     """

@@ -18,7 +18,7 @@ DUST: float = 1e-12
 
 @kernel
 def opening_quantity(held: float, quantity: float) -> float:
-    """Return the unsigned part of `quantity` that opens or adds; the rest reduces what is held. Both are signed.
+    """Return the unsigned part of `quantity` that opens or adds; the rest reduces what is `held`. Both are signed.
 
     What misses the position by rounding only closes it and opens nothing.
     """
@@ -41,7 +41,7 @@ def check_cash(  # noqa: PLR0913 - the eight numbers that decide
 ) -> tuple[int, float, float]:
     """Judge an order against a cash account: what it opens is paid in full, costs included, out of cash.
 
-    held, quantity: signed. price: after slippage. commission, cash: money. allow_short: short positions allowed.
+    held, quantity: signed. price: after slippage. multiplier: money per point and unit. commission, cash: money. allow_short: short positions allowed.
     Returns (code OrderReason, need, have); need and have are money and meaningful for INSUFFICIENT_CASH.
     """
     opening = opening_quantity(held, quantity)

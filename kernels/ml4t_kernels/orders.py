@@ -46,7 +46,7 @@ def submit(  # noqa: PLR0913 - an order has this many fields
 ) -> int:
     """Append a pending order; nothing is checked against the account before its turn in a fill pass.
 
-    ledger: in-out. asset: column. quantity: signed. order_type: code OrderType. Prices: NaN when not used.
+    ledger: in-out. asset: column. quantity: signed. order_type: code OrderType. limit_price, stop_price: NaN when not used.
     reduce_only: 1, 0, or -1 to decide from the position. Returns the order id (from 1), NO_ORDER for a quantity of
     nothing, NO_ROOM before any change when the host has to grow the order buffer.
     """
@@ -87,7 +87,7 @@ def submit(  # noqa: PLR0913 - an order has this many fields
 def update(ledger: Ledger, row: int, quantity: float, limit_price: float, stop_price: float) -> bool:
     """Change a pending order; NaN leaves a value as it is. Returns False when the order is no longer pending.
 
-    ledger: in-out. row: order id - 1. quantity: magnitude, the side stays.
+    ledger: in-out. row: order id - 1. quantity: magnitude, the side stays. limit_price, stop_price: of the order.
     """
     order = ledger.orders[row]
     if order["status"] != OrderStatus.PENDING:
@@ -137,7 +137,7 @@ def drop_finished(ledger: Ledger) -> None:
 def submit_target_weight(ledger: Ledger, asset: int, close: float, weight: float) -> int:
     """Submit the market order that brings an asset to a weight of the account value at its close.
 
-    ledger: in-out. close: price now, NaN without a bar. weight: fraction of the account value, negative for a short.
+    ledger: in-out. asset: column. close: price now, NaN without a bar. weight: fraction of the account value, negative for a short.
     Returns as `submit`; NO_ORDER also without a price and when the target is within a cent.
     """
     if isnan(close):
