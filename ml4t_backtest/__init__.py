@@ -114,7 +114,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
-        from ml4t_backtest.hints import did_you_mean  # noqa: PLC0415
+        from ml4t_backtest.hints import did_you_mean
 
         raise AttributeError(f"module 'ml4t_backtest' has no attribute {name!r}{did_you_mean(name, _HOME_OF)}")
     value = getattr(import_module(f"ml4t_backtest.{home}"), name)

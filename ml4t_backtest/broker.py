@@ -11,8 +11,8 @@ import numpy as np
 from ml4t_backtest.calls import call
 from ml4t_backtest.handles import ORDER_TYPES, Order, Position, PositionBook
 from ml4t_backtest.hints import did_you_mean, shortened
+from ml4t_backtest.memory import address_of
 from ml4t_backtest.records import fills_of, trades_of
-from ml4t_backtest.store import address_of
 from ml4t_backtest.types import Fill, OrderSide, OrderType, Trade, member
 from ml4t_kernels.codes import OrderReason, OrderStatus
 
@@ -45,8 +45,8 @@ class Broker:
         self._columns = {asset: column for column, asset in enumerate(panels.assets)}
         self._book = PositionBook(store, panels)
         self._positions: Mapping[str, Position] = MappingProxyType(self._book.open)
-        self._cash = store.columns.cash
-        self._equity = store.columns.equity
+        self._cash: memoryview[float] = store.columns.cash
+        self._equity: memoryview[float] = store.columns.equity
         # The bound dict method costs a third of a method of our own, and strategies call it for every asset on every bar.
         self.get_position = self._book.open.get
 
@@ -83,7 +83,7 @@ class Broker:
 
     # Orders ----------------------------------------------------------------------------------------------------------
 
-    def submit_order(  # noqa: PLR0913 - the published signature
+    def submit_order(
         self,
         asset: str,
         quantity: float,
@@ -96,9 +96,9 @@ class Broker:
     ) -> Order | None:
         """Submit an order; it trades when its turn comes in a fill pass (docs/execution.md).
 
-        quantity: signed when `side` is None (negative sells), else its magnitude counts. reduce_only: True never opens or flips a position;
-        None decides from the position now. Returns the order, or None for a quantity of nothing (abs <= 1e-8).
-        Raises ValueError for an unknown asset, NaN or infinite numbers, a missing limit or stop price.
+        quantity: signed when `side` is None (negative sells), else its magnitude counts. reduce_only: True never opens
+        or flips a position; None decides from the position now. Returns the order, or None for a quantity of nothing
+        (abs <= 1e-8). Raises ValueError for an unknown asset, NaN or infinite numbers, a missing limit or stop price.
         """
         column = self._columns.get(asset)
         if column is None:
@@ -131,7 +131,8 @@ class Broker:
     def order_target_percent(self, asset: str, weight: float) -> Order | None:
         """Submit the market order that brings an asset to a fraction of the account value at this bar's close.
 
-        Returns None when the asset has no close now, or is within a cent of the target. Raises ValueError as `submit_order`.
+        Returns None when the asset has no close now, or is within a cent of the target. Raises ValueError as
+        `submit_order`.
         """
         column = self._columns.get(asset)
         if column is None:
@@ -147,7 +148,8 @@ class Broker:
     def update_order(self, order_id: str, **updates: float) -> bool:
         """Change `quantity` (magnitude), `limit_price` or `stop_price` of a pending order.
 
-        Returns False when the order is no longer pending. Raises ValueError for an unknown order, other keys, or bad numbers.
+        Returns False when the order is no longer pending. Raises ValueError for an unknown order, other keys, or bad
+        numbers.
         """
         row = self._row(order_id)
         order = Order(self._store.order_columns, row, self._panels)
@@ -197,8 +199,8 @@ class Broker:
     def submit_orders(self, quantities: npt.ArrayLike, where: npt.ArrayLike | None = None) -> IntArray:
         """Submit a market order for each asset: float[assets], signed; 0 is no order.
 
-        where: bool[assets], leaves out the assets that are False. Returns int64[assets], the number n of each order "ORD-n", 0 for none.
-        Raises ValueError for a wrong shape, and for NaN or infinity before anything is submitted.
+        where: bool[assets], leaves out the assets that are False. Returns int64[assets], the number n of each order
+        "ORD-n", 0 for none. Raises ValueError for a wrong shape, and for NaN or infinity before anything is submitted.
         """
         return self._submit_row("submit_quantities", "quantity", quantities, where)
 
@@ -291,7 +293,8 @@ class Broker:
         return f"{name} was {value!r} for {asset!r} at {self._now()}: expected a finite number"
 
     def _unknown_asset(self, asset: object) -> str:
-        return f"unknown asset {asset!r} at {self._now()}; the feed has {shortened(self._panels.assets)}{did_you_mean(str(asset), self._panels.assets)}"
+        known = self._panels.assets
+        return f"unknown asset {asset!r} at {self._now()}; the feed has {shortened(known)}{did_you_mean(str(asset), known)}"
 
 
 def _is_finite(value: object) -> bool:

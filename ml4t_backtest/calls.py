@@ -31,8 +31,8 @@ _SIGNATURES = {
 @cache
 def call(name: str) -> Callable[..., Any]:
     """Return the compiled code of an entry point, compiling or loading it on first use."""
-    from ml4t_kernels import entry  # noqa: PLC0415 - loads numba
-    from ml4t_kernels._jit import bind  # noqa: PLC0415
+    from ml4t_kernels import entry
+    from ml4t_kernels._jit import bind
 
     return bind(getattr(entry, name), _SIGNATURES[name])
 

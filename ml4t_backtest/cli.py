@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ml4t_backtest import __version__
-from ml4t_backtest.hints import did_you_mean
+from ml4t_backtest.hints import did_you_mean, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,8 @@ class UserCodeError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code.
 
-    argv: the arguments, None for those of the process. 0 done, 1 the strategy or writing failed, 2 wrong usage, 130 Ctrl-C.
+    argv: the arguments, None for those of the process. 0 done, 1 the strategy or writing failed, 2 wrong usage, 130
+    Ctrl-C.
     """
     try:
         options = _parser().parse_args(argv)
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserCodeError:
         code = FAILED
     except KeyboardInterrupt:  # the commands have written what there was
-        code = _complain("interrupted", INTERRUPTED)
+        code = _complain("interrupted", INTERRUPTED, "")
     except BrokenPipeError:
         _discard_output()
         code = BROKEN_PIPE
@@ -68,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _complain(text: str, code: int) -> int:
-    print(f"{PROGRAM}: error: {text}", file=sys.stderr)
+def _complain(text: str, code: int, label: str = "error: ") -> int:
+    print(f"{PROGRAM}: {label}{text}", file=sys.stderr)
     return code
 
 
@@ -86,7 +87,7 @@ def _short_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
-        def show(  # noqa: PLR0913 - the signature of warnings.showwarning
+        def show(
             message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
         ) -> None:
             if category is UserWarning and filename.startswith(ours):
@@ -104,7 +105,7 @@ def _short_warnings() -> Iterator[None]:
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
-    def error(self, message: str) -> Any:  # noqa: ANN401 - never returns
+    def error(self, message: str) -> Any:
         self.exit(USAGE, f"{PROGRAM}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -112,10 +113,11 @@ class _Version(argparse.Action):
     """Prints the versions; finds them out only when asked."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         python = ".".join(str(part) for part in sys.version_info[:3])
-        parser.exit(message=f"{PROGRAM} {__version__} (numba {version('numba')}, Python {python})\n")
+        print(f"{PROGRAM} {__version__} (numba {version('numba')}, Python {python})")
+        parser.exit()
 
 
 def _parser() -> _Parser:
@@ -131,7 +133,7 @@ def _parser() -> _Parser:
     return parser
 
 
-def _command(commands: Any, name: str, text: str, command: Callable[[argparse.Namespace], int]) -> _Parser:  # noqa: ANN401 - argparse's is private
+def _command(commands: Any, name: str, text: str, command: Callable[[argparse.Namespace], int]) -> _Parser:
     parser: _Parser = commands.add_parser(name, help=text, description=f"{text}.", allow_abbrev=False)
     parser.set_defaults(command=command)
     return parser
@@ -160,15 +162,15 @@ def _demo(options: argparse.Namespace) -> int:
     folder = Path(options.out)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder} is a file, expected a folder")
-    from ml4t_backtest.demo import run_demo  # noqa: PLC0415
+    from ml4t_backtest.demo import run_demo
 
     run_demo(folder, quiet=options.quiet)
     return DONE
 
 
 def _warmup(_: argparse.Namespace) -> int:
-    from ml4t_backtest.demo import load_kernels  # noqa: PLC0415
-    from ml4t_kernels import _jit  # noqa: PLC0415
+    from ml4t_backtest.demo import load_kernels
+    from ml4t_kernels import _jit
 
     start = perf_counter()
     load_kernels()
@@ -195,18 +197,19 @@ def _run(options: argparse.Namespace) -> int:
         sys.path[:] = before
 
 
-def _execute(options: argparse.Namespace, settings: BacktestConfig, strategy: Any, folder: Path) -> int:  # noqa: ANN401
+def _execute(options: argparse.Namespace, settings: BacktestConfig, strategy: Any, folder: Path) -> int:
     """Build the feed, run, write, print. Returns the exit code."""
-    from ml4t_backtest.datafeed import DataFeed  # noqa: PLC0415
-    from ml4t_backtest.demo import Clock, load_kernels, print_results, write_result  # noqa: PLC0415
-    from ml4t_backtest.engine import Engine  # noqa: PLC0415
+    from ml4t_backtest.datafeed import DataFeed
+    from ml4t_backtest.demo import Clock, load_kernels, print_results, print_text, settings_in_words, write_result
+    from ml4t_backtest.engine import Engine
 
     load_kernels()
     clock = Clock()
-    with _library_errors(), clock.part("feed"):
+    with _library_errors(options), clock.part("feed"):
         feed = DataFeed(prices_path=options.prices, signals_path=options.signals, context_path=options.context)
         engine = Engine(feed, strategy, settings)
-    print(f"{feed!r}\n{_in_words(settings)}", flush=True)
+    print_text(f"{feed.n_bars:,} bars of {shortened(feed.assets)}")
+    print_text(settings_in_words(settings))
     with clock.part("run"):
         result = _run_engine(engine, folder, progress=not options.no_progress)
     with clock.part("results"):
@@ -214,18 +217,20 @@ def _execute(options: argparse.Namespace, settings: BacktestConfig, strategy: An
     print()
     print_results([(type(strategy).__name__, "")], [result])
     print()
-    print(clock.line(feed))
+    print_text(clock.in_words(result["num_bars"], len(feed.assets)))
     print(f"Results written to {folder}{os.sep}", flush=True)
     return INTERRUPTED if result.status == "interrupted" else DONE
 
 
 def _run_engine(engine: Engine, folder: Path, *, progress: bool) -> BacktestResult:
     """Run; when the strategy raises, write the run up to there, show the traceback and raise UserCodeError."""
-    from ml4t_backtest.demo import write_result  # noqa: PLC0415
+    from ml4t_backtest.demo import write_result
 
     folder.mkdir(parents=True, exist_ok=True)  # before a long run rather than after it
     try:
         return engine.run(progress=progress)
+    except KeyboardInterrupt:  # the second one; the engine turns the first into a result
+        raise
     except BaseException as error:
         shown = isinstance(error, Exception) and not isinstance(error, BrokenPipeError)
         if shown:
@@ -243,13 +248,20 @@ def _run_engine(engine: Engine, folder: Path, *, progress: bool) -> BacktestResu
 
 
 @contextmanager
-def _library_errors() -> Iterator[None]:
+def _library_errors(options: argparse.Namespace) -> Iterator[None]:
     """Turn the library's complaints about data and settings into usage errors; their words are for the user already."""
-    from polars.exceptions import PolarsError  # noqa: PLC0415
+    import polars as pl
 
+    for role in ("prices", "signals", "context"):
+        path = getattr(options, role)
+        try:
+            if path is not None:
+                pl.scan_parquet(path).collect_schema()
+        except (pl.exceptions.PolarsError, OSError) as error:  # Polars does not say which file
+            raise UsageError(f"--{role}: {path} cannot be read as Parquet: {error}") from error
     try:
         yield
-    except (ValueError, TypeError, OSError, PolarsError) as error:
+    except (ValueError, TypeError, OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(str(error)) from error
 
 
@@ -262,23 +274,17 @@ def _results_folder(folder: Path, *, force: bool) -> Path:
 
 
 def _settings(options: argparse.Namespace) -> BacktestConfig:
-    import yaml  # noqa: PLC0415
+    import yaml
 
-    from ml4t_backtest.config import BacktestConfig  # noqa: PLC0415
+    from ml4t_backtest.config import BacktestConfig
 
     try:
         settings = BacktestConfig.from_yaml(options.config) if options.config else BacktestConfig.from_preset(options.preset)
         return settings if options.cash is None else settings.replace(initial_cash=options.cash)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--config: {options.config} is no text: {error}") from error
     except (ValueError, TypeError, OSError, yaml.YAMLError) as error:
         raise UsageError(str(error)) from error
-
-
-def _in_words(settings: BacktestConfig) -> str:
-    plain = settings.to_dict()
-    return (
-        f"Settings {settings.preset_name!r}: {plain['execution']['mode']} at the {settings.price_of_market_orders.value},"
-        f" {settings.commission_model}, {settings.slippage_model}, {plain['account']['type']} account, cash {settings.initial_cash:,.2f}"
-    )
 
 
 def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
@@ -294,9 +300,9 @@ def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _scalar(name: str, text: str) -> Any:  # noqa: ANN401 - what YAML makes of it
+def _scalar(name: str, text: str) -> Any:
     """Read a value as YAML, except for two surprises of YAML 1.1: there 1e-3 is text and 9:30 is 570."""
-    import yaml  # noqa: PLC0415
+    import yaml
 
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
         return float(text)
@@ -329,7 +335,7 @@ def _user_code() -> Iterator[None]:
 
 def _module(file: Path) -> ModuleType:
     """Run the user's file as a module. No bytecode is left next to it, so an edited file is never taken from a cache."""
-    from types import ModuleType  # noqa: PLC0415
+    from types import ModuleType
 
     module = ModuleType(f"ml4t_strategy_{file.stem}")
     module.__file__ = str(file.resolve())
@@ -342,18 +348,18 @@ def _module(file: Path) -> ModuleType:
 
 def _strategy_class(file: Path, name: str) -> type:
     """Return the class of that name in the user's file. Raises UsageError that lists the strategies there."""
-    from inspect import isabstract  # noqa: PLC0415
+    from inspect import isabstract
 
-    from ml4t_backtest.strategy import ArrayStrategy, Strategy  # noqa: PLC0415
+    from ml4t_backtest.strategy import ArrayStrategy, Strategy
 
     module = _module(file)
     classes = {key: value for key, value in vars(module).items() if isinstance(value, type)}
     ours = (Strategy, ArrayStrategy)
     usable = [key for key, value in classes.items() if issubclass(value, ours) and not isabstract(value)]
-    listed = f"; strategies in it: {', '.join(usable)}" if usable else "; there is no strategy in it"
+    listed = f"; its strategies: {', '.join(usable)}" if usable else "; there is no strategy in it"
     kind = classes.get(name)
     if kind is None:
-        raise UsageError(f"{file} has no class {name!r}{did_you_mean(name, usable)}{listed}")
+        raise UsageError(f"{file} has no class {name!r}{listed}{did_you_mean(name, usable)}")
     if not issubclass(kind, ours):
         raise UsageError(f"{name!r} in {file} is not derived from Strategy or ArrayStrategy{listed}")
     if isabstract(kind):
@@ -362,8 +368,8 @@ def _strategy_class(file: Path, name: str) -> type:
     return kind
 
 
-def _strategy(kind: type, params: dict[str, Any]) -> Any:  # noqa: ANN401 - an object of the user's class
-    from inspect import signature  # noqa: PLC0415
+def _strategy(kind: type, params: dict[str, Any]) -> Any:
+    from inspect import signature
 
     takes = signature(kind)
     try:
@@ -371,6 +377,7 @@ def _strategy(kind: type, params: dict[str, Any]) -> Any:  # noqa: ANN401 - an o
     except TypeError as error:
         unknown = [name for name in params if name not in takes.parameters]
         hint = did_you_mean(unknown[0], takes.parameters) if unknown else ""
-        raise UsageError(f"--param: {kind.__name__}{takes} {error}{hint}") from error
+        listed = f"it takes {', '.join(takes.parameters)}" if takes.parameters else "it takes no parameters"
+        raise UsageError(f"--param: {kind.__name__} {error}; {listed}{hint}") from error
     with _user_code():
         return kind(**params)

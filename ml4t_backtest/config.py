@@ -46,7 +46,7 @@ class SlippageType(str, Enum):
     PERCENTAGE = "percentage"
 
 
-def _at(section: str, key: str, default: Any) -> Any:  # noqa: ANN401 - dataclasses.field is typed as its default
+def _at(section: str, key: str, default: Any) -> Any:
     return field(default=default, metadata={"section": section, "key": key})
 
 
@@ -65,10 +65,10 @@ class BacktestConfig:
     """Settings of a run. Enum settings take the member, its value or its name in any case.
 
     initial_cash: money, > 0. account_type: `cash` (long only) or `crypto` (long and short, no leverage).
-    execution_mode: NEXT_BAR fills on the bar after the decision, SAME_BAR on the bar itself.
-    execution_price: price of market orders; None is the open in NEXT_BAR and the close in SAME_BAR mode.
-    commission_rate, slippage_rate: fractions. commission_per_share, commission_minimum: money. slippage_fixed: price per unit.
-    Raises ValueError that names the setting.
+    execution_mode: NEXT_BAR fills on the bar after the decision, SAME_BAR on the bar itself. execution_price: price of
+    market orders; None is the open in NEXT_BAR and the close in SAME_BAR mode. commission_rate, slippage_rate:
+    fractions. commission_per_share, commission_minimum: money. slippage_fixed: price per unit. Raises ValueError that
+    names the setting.
     """
 
     initial_cash: float = _at("cash", "initial", 100_000.0)
@@ -87,9 +87,8 @@ class BacktestConfig:
     def __post_init__(self) -> None:
         for name, kind in _ENUMS.items():
             value = getattr(self, name)
-            if value is None and name in _OPTIONAL:
-                continue
-            setattr(self, name, member(kind, value, name))
+            if value is not None or name not in _OPTIONAL:
+                setattr(self, name, member(kind, cast("str", value), name))
         for name in ("commission_rate", "commission_per_share", "commission_minimum", "slippage_rate", "slippage_fixed"):
             setattr(self, name, _number(name, getattr(self, name), least=0.0))
         self.initial_cash = _number("initial_cash", self.initial_cash, least=0.0)
@@ -161,20 +160,24 @@ class BacktestConfig:
         values: dict[str, Any] = {}
         for section, entries in data.items():
             if section not in sections:
-                raise ValueError(f"unknown config section {section!r}, expected one of {sorted(sections)}{did_you_mean(str(section), sections)}")
+                raise ValueError(
+                    f"unknown config section {section!r}, expected one of {sorted(sections)}{did_you_mean(str(section), sections)}"
+                )
             if not isinstance(entries, dict):
                 raise TypeError(f"config section {section!r} was a {type(entries).__name__}, expected a mapping")
             keys = [key for owner, key in names if owner == section]
             for key, value in entries.items():
                 if key not in keys:
-                    raise ValueError(f"unknown key {key!r} in config section {section!r}, expected one of {keys}{did_you_mean(str(key), keys)}")
+                    raise ValueError(
+                        f"unknown key {key!r} in config section {section!r}, expected one of {keys}{did_you_mean(str(key), keys)}"
+                    )
                 values[names[section, key]] = value
         return cls(**values, preset_name=preset_name)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> BacktestConfig:
         """Read a config from a YAML file; `preset_name` becomes the file's stem. Errors as `from_dict`, naming the file."""
-        import yaml  # noqa: PLC0415 - only needed here
+        import yaml
 
         text = Path(path).read_text(encoding="utf-8")
         try:
@@ -184,7 +187,7 @@ class BacktestConfig:
 
     def to_yaml(self, path: str | Path) -> None:
         """Write the settings as YAML."""
-        import yaml  # noqa: PLC0415 - only needed here
+        import yaml
 
         Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
 

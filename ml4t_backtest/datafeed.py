@@ -20,24 +20,24 @@ __all__ = ["DataFeed"]
 class DataFeed:
     """Prices with optional signals and market-wide context, in long format (one row per time and asset).
 
-    Each source is a Polars frame or lazy frame, a pandas frame, an Arrow table, or the path of a Parquet file. Sources are read
-    and checked here, once; a feed can be run any number of times.
+    Each source is a Polars frame or lazy frame, a pandas frame, an Arrow table, or the path of a Parquet file. Sources
+    are read and checked here, once; a feed can be run any number of times.
 
-    prices: `timestamp` (Datetime or Date), an asset column (`entity_col`, else the first of symbol, asset, product, ticker), `close`, and
-    optionally `open`, `high`, `low`, `volume`. signals: `timestamp`, the asset column, any number of numeric, boolean or
-    text columns. context: `timestamp` and any columns; the first row of a time counts.
+    prices: `timestamp` (Datetime or Date), an asset column (`entity_col`, else the first of symbol, asset, product,
+    ticker), `close`, and optionally `open`, `high`, `low`, `volume`. signals: `timestamp`, the asset column, any number
+    of numeric, boolean or text columns. context: `timestamp` and any columns; the first row of a time counts.
 
-    Bars are the sorted union of all timestamps; rows may come in any order. Null and NaN both mean missing: a missing open, high or low
-    becomes the close, a missing volume 0, a missing close leaves the asset unpriced on that bar (its orders wait), a missing signal is an
-    absent key. Assets may start late, end early and have gaps.
+    Bars are the sorted union of all timestamps; rows may come in any order. Null and NaN both mean missing: a missing
+    open, high or low becomes the close, a missing volume 0, a missing close leaves the asset unpriced on that bar (its
+    orders wait), a missing signal is an absent key. Assets may start late, end early and have gaps.
 
-    Raises ValueError, naming column, asset and time, for: missing columns, wrong types, null times or assets, two rows for one asset and
-    time, infinite prices or volumes, prices <= 0 (unless `allow_nonpositive_prices`), high below low, negative volume, one source with
-    a time zone and another without, signals none of which fits an asset or a time of prices. Warns (UserWarning) about signals that no price row
-    matches.
+    Raises ValueError, naming column, asset and time, for: missing columns, wrong types, null times or assets, two rows
+    for one asset and time, infinite prices or volumes, prices <= 0 (unless `allow_nonpositive_prices`), high below low,
+    negative volume, one source with a time zone and another without, signals none of which fits an asset or a time of
+    prices. Warns (UserWarning) about signals that no price row matches.
     """
 
-    def __init__(  # noqa: PLR0913 - the published constructor
+    def __init__(
         self,
         prices_df: FrameLike | None = None,
         signals_df: FrameLike | None = None,

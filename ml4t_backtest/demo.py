@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.result import BacktestResult
     from ml4t_backtest.strategy import ArrayStrategy, Strategy
 
-__all__ = ["Clock", "load_kernels", "print_results", "run_demo", "tiny_backtest", "write_result"]
+__all__ = ["Clock", "load_kernels", "print_results", "print_text", "run_demo", "settings_in_words", "tiny_backtest", "write_result"]
 
 _WIDE, _WIDEST = 100, 100  # from here on columns stand further apart; prose is never wider
 
@@ -47,22 +47,22 @@ class Clock:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
 
-    def rates(self, feed: DataFeed) -> tuple[float, float]:
+    def rates(self, bars: int, assets: int) -> tuple[float, float]:
         """Return bars and asset-bars per second of the part "run"."""
-        bars = feed.n_bars / max(self.seconds["run"], 1e-9)
-        return bars, bars * len(feed.assets)
+        speed = bars / max(self.seconds["run"], 1e-9)
+        return speed, speed * assets
 
-    def line(self, feed: DataFeed) -> str:
+    def in_words(self, bars: int, assets: int) -> str:
         """Return all parts and the speed in one line."""
-        bars, asset_bars = self.rates(feed)
         parts = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in self.seconds.items())
-        return f"Time: {parts}; {bars:,.0f} bars/s, {asset_bars:,.0f} asset-bars/s"
+        speed, asset_speed = self.rates(bars, assets)
+        return f"Time: {parts}; {speed:,.0f} bars/s, {asset_speed:,.0f} asset-bars/s"
 
 
 def load_kernels() -> str:
     """Bind every kernel, so that no run is slowed by it; say so beforehand when that means compiling. Returns what was done."""
-    from ml4t_backtest import calls  # noqa: PLC0415 - loads numba
-    from ml4t_kernels import _jit  # noqa: PLC0415
+    from ml4t_backtest import calls
+    from ml4t_kernels import _jit
 
     if not _jit.COMPILED:
         return "interpreted (NUMBA_DISABLE_JIT is set)"
@@ -70,7 +70,7 @@ def load_kernels() -> str:
     if empty:
         print("compiling kernels, once per installation (about ten seconds) ...", flush=True)
     start = perf_counter()
-    for name in calls._SIGNATURES:  # noqa: SLF001 - one package
+    for name in calls._SIGNATURES:
         calls.call(name)
     tiny_backtest()
     return f"{'compiled' if empty else 'loaded'} in {perf_counter() - start:.2f} s"
@@ -78,13 +78,13 @@ def load_kernels() -> str:
 
 def tiny_backtest() -> None:
     """Run two assets over two bars, given in an order that needs every kernel of the feed."""
-    from datetime import datetime  # noqa: PLC0415
+    from datetime import datetime
 
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
-    from ml4t_backtest.datafeed import DataFeed  # noqa: PLC0415
-    from ml4t_backtest.engine import Engine  # noqa: PLC0415
-    from ml4t_backtest.examples import BuyAndHold  # noqa: PLC0415
+    from ml4t_backtest.datafeed import DataFeed
+    from ml4t_backtest.engine import Engine
+    from ml4t_backtest.examples import BuyAndHold
 
     days = [datetime(2024, 1, day) for day in (2, 2, 1, 1)]  # noqa: DTZ001 - feeds may be naive
     prices = pl.DataFrame({"timestamp": days, "symbol": ["B", "A", "B", "A"], "close": [1.0, 2.0, 3.0, 4.0]})
@@ -97,8 +97,8 @@ def tiny_backtest() -> None:
 def write_result(result: BacktestResult, folder: Path) -> None:
     """Write `trades.parquet`, `equity.parquet` (the frames of the result) and `metrics.json` into a folder, made if need be.
 
-    The JSON object holds the status of the run, all metrics (null for infinite ones, which JSON lacks) and the settings.
-    Each file appears whole or not at all; one that is there already is replaced.
+    The JSON object holds the status of the run, all metrics (null for infinite ones, which JSON lacks) and the
+    settings. Each file appears whole or not at all; one that is there already is replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trades, equity = result.to_trades_dataframe(), result.to_equity_dataframe()
@@ -118,7 +118,7 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -204,8 +204,26 @@ def _print_table(rows: Sequence[_Row | None]) -> None:
             print(row[0].ljust(first) + "".join(cell.rjust(width) for cell in row[1]))
 
 
-def _print_text(text: str) -> None:
-    print(textwrap.fill(text, min(shutil.get_terminal_size().columns, _WIDEST)), flush=True)
+def print_text(text: str) -> None:
+    """Print a paragraph, broken to the width of the terminal."""
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    print(textwrap.fill(text, width, break_on_hyphens=False, break_long_words=False), flush=True)
+
+
+def settings_in_words(settings: BacktestConfig) -> str:
+    """Return the settings in one line: the numbers of a run mean nothing without them."""
+    costs = []
+    for noun, kind, rate, model in (
+        ("commission", settings.commission_type, settings.commission_rate, settings.commission_model),
+        ("slippage", settings.slippage_type, settings.slippage_rate, settings.slippage_model),
+    ):
+        costs.append({"none": f"no {noun}", "percentage": f"{noun} {100.0 * rate:g} %"}.get(kind, str(model)))
+    plain = settings.to_dict()
+    when = str(plain["execution"]["mode"]).replace("_", " ")
+    return (
+        f"Settings {settings.preset_name!r}: {when} at the {settings.price_of_market_orders.value}, {', '.join(costs)},"
+        f" {plain['account']['type']} account with {settings.initial_cash:,.2f}"
+    )
 
 
 # The demonstration -------------------------------------------------------------------------------------------------------
@@ -226,8 +244,8 @@ class _Part:
 
 
 def _parts() -> list[_Part]:
-    from ml4t_backtest import sample_data  # noqa: PLC0415
-    from ml4t_backtest.examples import InverseVolatility, SmaCross, sma_signals  # noqa: PLC0415
+    from ml4t_backtest import sample_data
+    from ml4t_backtest.examples import InverseVolatility, SmaCross, sma_signals
 
     def stocks() -> tuple[pl.DataFrame, None]:
         return sample_data.load("us_stocks"), None
@@ -257,21 +275,22 @@ def _parts() -> list[_Part]:
 def run_demo(folder: Path, *, quiet: bool = False) -> None:
     """Run the demonstration and print its results; each run writes its files into its own folder below `folder`.
 
-    quiet: print the results only, no progress and no timings. Raises KeyboardInterrupt after Ctrl-C, what has run is written then.
+    quiet: print the results only, no progress and no timings. Raises KeyboardInterrupt after Ctrl-C, what has run is
+    written then.
     """
-    from ml4t_backtest import __version__  # noqa: PLC0415
+    from ml4t_backtest import __version__
 
     if not quiet:
-        _print_text(f"ml4t-backtest {__version__}: two backtests on market data that comes with the package")
+        print_text(f"ml4t-backtest {__version__}: two backtests on market data that comes with the package")
         print(flush=True)
     _prepare(quiet=quiet)
     parts = _parts()
-    from ml4t_backtest.config import BacktestConfig  # noqa: PLC0415
+    from ml4t_backtest.config import BacktestConfig
 
     settings = BacktestConfig(slippage_rate=0.0005)  # and by default: 100,000 of cash, the next bar, commission 0.1 %
     for number, part in enumerate(parts, 1):
         if not quiet:
-            _print_text(f"{number}. {part.title}")
+            print_text(f"{number}. {part.title}")
         _run_part(part, settings, folder / part.name, progress=not quiet)
     _report(parts, folder, quiet=quiet)
 
@@ -289,9 +308,9 @@ def _prepare(*, quiet: bool) -> None:
 
 def _run_part(part: _Part, settings: BacktestConfig, folder: Path, *, progress: bool) -> None:
     """Run the strategy with the clock on, write its files, and run buy and hold on the same feed."""
-    from ml4t_backtest.datafeed import DataFeed  # noqa: PLC0415
-    from ml4t_backtest.engine import Engine  # noqa: PLC0415
-    from ml4t_backtest.examples import BuyAndHold  # noqa: PLC0415
+    from ml4t_backtest.datafeed import DataFeed
+    from ml4t_backtest.engine import Engine
+    from ml4t_backtest.examples import BuyAndHold
 
     clock = part.clock
     with clock.part("load data"):
@@ -313,9 +332,9 @@ def _report(parts: Sequence[_Part], folder: Path, *, quiet: bool) -> None:
         print()
     print_results(headers, [result for part in parts for result in part.results])
     print()
-    _print_text("All with commission 0.1 %, slippage 0.05 %, and 2 % kept in cash. Trade figures leave out open positions.")
+    print_text("All with commission 0.1 %, slippage 0.05 %, and 2 % kept in cash. Trade figures leave out open positions.")
     print()
-    _print_text(
+    print_text(
         "A demonstration of the tool, not of a strategy: the 20 stocks were picked with hindsight (survivorship bias),"
         " and nobody can buy an index."
     )
@@ -331,7 +350,7 @@ def _print_times(parts: Sequence[_Part]) -> None:
     rows: list[_Row | None] = [("Seconds", [part.headers[1] for part in parts]), None]
     names = list(parts[0].clock.seconds)
     rows += [(name.capitalize(), [f"{part.clock.seconds[name]:.3f}" for part in parts]) for name in names]
-    rates = [part.clock.rates(part.feed) for part in parts if part.feed is not None]
+    rates = [part.clock.rates(part.feed.n_bars, len(part.feed.assets)) for part in parts if part.feed is not None]
     rows += [None, ("Bars per second", [_count(rate[0]) for rate in rates])]
     rows += [("Asset-bars per second", [_count(rate[1]) for rate in rates])]
     _print_table(rows)

@@ -12,7 +12,6 @@ from ml4t_backtest.calls import call, step
 from ml4t_backtest.config import BacktestConfig
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.lowering import CostModels, lower_contracts, lower_params
-from ml4t_backtest.models import NoCommission, NoSlippage
 from ml4t_backtest.progress import bars_with_progress
 from ml4t_backtest.result import BacktestResult
 from ml4t_backtest.rows import Rows
@@ -39,14 +38,16 @@ _DATA_KINDS = ("views", "dict")
 class Engine:
     """Runs one strategy over one feed.
 
-    Without a config the settings are: SAME_BAR at the close, no costs, a cash account of 100,000. With a config its values hold.
-    Keyword arguments override either.
+    Without a config the settings are: SAME_BAR at the close, no costs, a cash account of 100,000. With a config its
+    values hold. Keyword arguments override either.
 
-    feed: a `DataFeed`. strategy: a `Strategy` or `ArrayStrategy` object. initial_cash: money. account_type: "cash" or "crypto".
-    execution_mode, execution_price: members or their names. commission_model, slippage_model: model objects. contract_specs: asset to
-    `ContractSpec`. data: "views" gives bars as lazy mappings, "dict" as fresh plain dicts (slower, for code that changes them).
+    feed: a `DataFeed`. strategy: a `Strategy` or `ArrayStrategy` object. initial_cash: money. account_type: "cash" or
+    "crypto". execution_mode, execution_price: members or their names. commission_model, slippage_model: model objects.
+    contract_specs: asset to `ContractSpec`. data: "views" gives bars as lazy mappings, "dict" as fresh plain dicts
+    (slower, for code that changes them).
 
-    Raises TypeError for arguments of the wrong kind, ValueError for bad settings. Warns (UserWarning) when orders trade at a price from before the decision.
+    Raises TypeError for arguments of the wrong kind, ValueError for bad settings. Warns (UserWarning) when orders trade
+    at a price from before the decision.
     """
 
     def __init__(  # noqa: PLR0913 - the published constructor
@@ -107,7 +108,7 @@ class Engine:
         )
 
     @classmethod
-    def from_config(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy, config: BacktestConfig, **keywords: Any) -> Engine:  # noqa: ANN401
+    def from_config(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy, config: BacktestConfig, **keywords: Any) -> Engine:
         """Build an engine from a config; keywords as the constructor."""
         return cls(feed, strategy, config, **keywords)
 
@@ -126,9 +127,10 @@ class Engine:
     def run(self, *, progress: bool = False) -> BacktestResult:
         """Run the strategy over all bars and return the result.
 
-        progress: show a progress bar on a terminal or in a notebook (quiet elsewhere). Ctrl-C stops after the current bar and returns the run so far, with
-        `status` "interrupted" and a warning. An exception in the strategy is raised as it is; `engine.result` then holds the run so far,
-        with `status` "failed". An engine runs once; raises RuntimeError when called again.
+        progress: show a progress bar on a terminal or in a notebook (quiet elsewhere). Ctrl-C stops after the current
+        bar and returns the run so far, with `status` "interrupted" and a warning. An exception in the strategy is
+        raised as it is; `engine.result` then holds the run so far, with `status` "failed". An engine runs once; raises
+        RuntimeError when called again.
         """
         if self._started:
             raise RuntimeError("this engine has run already; its outcome is engine.result. Make a new Engine (and strategy) to run again")
@@ -140,7 +142,7 @@ class Engine:
             else:
                 self._run_bars(self.strategy, progress=progress)
             self._finish_bar()
-            self.broker._refresh()  # noqa: SLF001 - engine and broker share the ledger
+            self.broker._refresh()
             self.strategy.on_end(self.broker)
         except KeyboardInterrupt:
             self._stop("interrupted")
@@ -155,13 +157,13 @@ class Engine:
         return self._result
 
     def _run_bars(self, strategy: Strategy, *, progress: bool) -> None:
-        """The loop for per-asset strategies: one kernel call and one call of the strategy per bar."""
+        """Loop over the bars for a per-asset strategy: one kernel call and one call of the strategy per bar."""
         store, panels, broker = self._store, self._panels, self.broker
         timestamps, context = panels.timestamps, panels.context
         advance, address = call("advance"), store.address
         window = DataWindow(panels)
         show, settle = window.show, window.settle
-        book = broker._book  # noqa: SLF001 - engine and broker share the ledger
+        book = broker._book
         open_positions, settle_positions = book.open, book.settle
         on_data = strategy.on_data
         plain = self._data_kind == "dict"
@@ -181,12 +183,12 @@ class Engine:
                 settle_positions()
 
     def _run_arrays(self, strategy: ArrayStrategy, *, progress: bool) -> None:
-        """The loop for array strategies; positions become objects only when they are asked for."""
+        """Loop over the bars for an array strategy; positions become objects only when they are asked for."""
         store, panels, broker = self._store, self._panels, self.broker
         timestamps, context = panels.timestamps, panels.context
         advance, address = call("advance"), store.address
-        broker._read_on_demand()  # noqa: SLF001 - engine and broker share the ledger
-        book = broker._book  # noqa: SLF001
+        broker._read_on_demand()
+        book = broker._book
         on_arrays = strategy.on_arrays
         for bar in bars_with_progress(panels.bars, progress=progress):
             status = advance(address)
@@ -197,7 +199,8 @@ class Engine:
 
     def _finish_bar(self) -> None:
         if self._store.columns.stage[0] != Stage.CLOSED:
-            last = self._store.bar == self._panels.bars - 1  # then `advance`, which is compiled, closes and opens nothing
+            # On the last bar `advance`, which is compiled already, closes it and opens nothing.
+            last = self._store.bar == self._panels.bars - 1
             step("advance" if last else "close_bar", self._store)
 
     def _stop(self, status: str) -> None:
@@ -209,7 +212,7 @@ class Engine:
             first = int(np.searchsorted(store.used_orders()["created_bar"], store.bar))
             call("cancel_since")(store.address, first, OrderReason.RUN_STOPPED.value)
         self._finish_bar()
-        self.broker._refresh()  # noqa: SLF001 - engine and broker share the ledger
+        self.broker._refresh()
         self._result = BacktestResult(store, self._panels, self.config, status)
 
     def _when(self) -> str:
@@ -225,7 +228,7 @@ def _check_strategy(strategy: object) -> None:
     raise TypeError(f"strategy was a {type(strategy).__name__}, expected a Strategy or ArrayStrategy object")
 
 
-def run_backtest(  # noqa: PLR0913 - the published signature
+def run_backtest(
     prices: FrameLike,
     strategy: Strategy | ArrayStrategy,
     signals: FrameLike | None = None,
@@ -233,7 +236,7 @@ def run_backtest(  # noqa: PLR0913 - the published signature
     config: BacktestConfig | str | None = None,
     *,
     progress: bool = False,
-    **keywords: Any,  # noqa: ANN401 - those of Engine
+    **keywords: Any,
 ) -> BacktestResult:
     """Build a feed and an engine and run: frames or Parquet paths in, result out.
 

@@ -94,10 +94,10 @@ class BuyAndHold(ArrayStrategy):
 def sma_signals(prices: pl.DataFrame, fast: int = 50, slow: int = 200) -> pl.DataFrame:
     """Return the signals of `SmaCross`: moving averages of the close over `fast` and `slow` bars, for each symbol.
 
-    prices: `timestamp`, `symbol`, `close`, sorted by time. A bar's averages contain its own close, so a decision on them
-    can only trade later. They are null until enough bars have passed.
+    prices: `timestamp`, `symbol`, `close`, sorted by time. A bar's averages contain its own close, so a decision on
+    them can only trade later. They are null until enough bars have passed.
     """
-    import polars as pl  # noqa: PLC0415 - importing the strategies stays fast
+    import polars as pl
 
     close = pl.col("close")
     averages = {name: close.rolling_mean(bars).over("symbol") for name, bars in (("sma_fast", fast), ("sma_slow", slow))}

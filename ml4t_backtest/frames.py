@@ -26,9 +26,10 @@ _NS_MIN, _NS_MAX = "1678-01-01", "2262-01-01"
 def read_frame(source: FrameLike, role: str, columns: tuple[str, ...] | None = None) -> pl.DataFrame:
     """Return `source` as a collected Polars frame; of lazy sources only `columns` are read, where they exist.
 
-    role: "prices", "signals" or "context", for messages. Raises TypeError for what is no frame, FileNotFoundError for a missing path.
+    role: "prices", "signals" or "context", for messages. Raises TypeError for what is no frame, FileNotFoundError for a
+    missing path.
     """
-    import polars as pl  # noqa: PLC0415 - importing the package stays fast
+    import polars as pl
 
     if isinstance(source, (str, Path)):
         if not Path(source).exists():
@@ -38,7 +39,8 @@ def read_frame(source: FrameLike, role: str, columns: tuple[str, ...] | None = N
         names = source.collect_schema().names()
         if columns is not None:
             source = source.select([name for name in names if name in columns])
-        return source.collect()
+        collected: pl.DataFrame = source.collect()
+        return collected
     if isinstance(source, pl.DataFrame):
         return source
     kind = type(source)
@@ -54,9 +56,9 @@ def read_frame(source: FrameLike, role: str, columns: tuple[str, ...] | None = N
     )
 
 
-def _from_pandas(source: Any, role: str) -> pl.DataFrame:  # noqa: ANN401 - pandas is not imported here
+def _from_pandas(source: Any, role: str) -> pl.DataFrame:
     """Convert a pandas frame; a datetime index (alone or as a level) becomes columns."""
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     if TIMESTAMP not in source.columns:
         names = [name for name in source.index.names if name is not None]
@@ -75,13 +77,14 @@ def _from_pandas(source: Any, role: str) -> pl.DataFrame:  # noqa: ANN401 - pand
                 " pd.to_datetime(frame['timestamp'], utc=True)"
             )
     try:
-        return pl.from_pandas(source)
+        converted: pl.DataFrame = pl.from_pandas(source)
     except Exception as error:
         kinds = {str(name): str(kind) for name, kind in source.dtypes.items()}
         raise TypeError(
             f"{role}: this pandas frame has a column that is no plain number, text or time (mixed time zones are one cause);"
             f" column types: {kinds}; {error}"
         ) from error
+    return converted
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def time_axis(frame: pl.DataFrame, role: str) -> TimeAxis:
 
     Dates are taken as midnight. Raises ValueError for a missing column, text, nulls, and times outside 1678 to 2261.
     """
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     if TIMESTAMP not in frame.columns:
         times = [name for name, kind in frame.schema.items() if kind.is_temporal()]
@@ -128,7 +131,7 @@ def time_axis(frame: pl.DataFrame, role: str) -> TimeAxis:
     if len(column):
         low, high = column.min(), column.max()
         if str(low) < _NS_MIN or str(high) >= _NS_MAX:
-            raise ValueError(f"{role} column 'timestamp' reaches from {low} to {high}, expected years 1678 to 2261")
+            raise ValueError(f"{role} column 'timestamp' reaches from {low!s} to {high!s}, expected years 1678 to 2261")
     return TimeAxis(column.cast(pl.Datetime("ns", kind.time_zone)).to_physical().rechunk(), kind)
 
 
@@ -138,7 +141,9 @@ def entity_column(frame: pl.DataFrame, role: str, wanted: str | None) -> str:
     Raises ValueError when there is none, or nulls in it.
     """
     if wanted is not None and wanted not in frame.columns:
-        raise ValueError(f"{role} has no column {wanted!r} (entity_col), only {shortened(frame.columns)}{did_you_mean(wanted, frame.columns)}")
+        raise ValueError(
+            f"{role} has no column {wanted!r} (entity_col), only {shortened(frame.columns)}{did_you_mean(wanted, frame.columns)}"
+        )
     name = wanted or next((name for name in ENTITY_COLUMNS if name in frame.columns), None)
     if name is None:
         raise ValueError(

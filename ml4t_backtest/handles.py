@@ -1,15 +1,14 @@
 """Handles on rows of the ledger: `Order` stays live, `Position` shows the moment it was read in.
 
-Both read through memoryviews of the record fields, which give plain Python numbers. An order is a handle by nature: keep it and
-ask later whether it was filled. A position that user code keeps is frozen after the bar, with the values it had there.
+Both read through memoryviews of the record fields, which give plain Python numbers. An order is a handle by nature:
+keep it and ask later whether it was filled. A position that user code keeps is frozen after the bar, with the values it
+had there.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Self
 
 from ml4t_backtest.types import OrderReason, OrderSide, OrderStatus, OrderType
 from ml4t_kernels import codes
@@ -17,6 +16,8 @@ from ml4t_kernels import codes
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    import numpy as np
 
     from ml4t_backtest.panels import Panels
     from ml4t_backtest.store import Columns, Store
@@ -52,7 +53,7 @@ class Order:
     @property
     def asset(self) -> str:
         """Name of the asset."""
-        return self._panels.assets[self._columns.asset[self._row]]
+        return self._panels.assets[int(self._columns.asset[self._row])]
 
     @property
     def side(self) -> OrderSide:
@@ -77,12 +78,12 @@ class Order:
     @property
     def order_type(self) -> OrderType:
         """Market, limit or stop."""
-        return ORDER_TYPES[self._columns.order_type[self._row]]
+        return ORDER_TYPES[int(self._columns.order_type[self._row])]
 
     @property
     def status(self) -> OrderStatus:
         """Pending, filled, cancelled or rejected."""
-        return ORDER_STATUSES[self._columns.status[self._row]]
+        return ORDER_STATUSES[int(self._columns.status[self._row])]
 
     @property
     def reduce_only(self) -> bool:
@@ -160,7 +161,7 @@ class UnrealizedPnl(float):
     __slots__ = ("_at",)
     _at: Callable[[float], float]
 
-    def __new__(cls, value: float, at: Callable[[float], float]) -> UnrealizedPnl:
+    def __new__(cls, value: float, at: Callable[[float], float]) -> Self:
         """Make the number `value`; `at` computes it for another price."""
         made = super().__new__(cls, value)
         made._at = at
@@ -324,6 +325,6 @@ class PositionBook:
 
     def _replace(self, asset: str) -> None:
         kept = self.open[asset]
-        column = kept._column  # noqa: SLF001 - one room
-        kept._freeze(_Moment(self._store.positions[column], self._store.bar))  # noqa: SLF001
+        column = kept._column
+        kept._freeze(_Moment(self._store.positions[column], self._store.bar))
         self.open[asset] = Position(asset, column, self._store, self._panels)

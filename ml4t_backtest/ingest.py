@@ -1,21 +1,21 @@
 """Long frames to aligned panels: number the times and assets, scatter the columns, check every price.
 
-No pivot and no sort: one pass numbers the rows, one pass per column writes them. A frame that is already sorted and complete
-is reshaped without a copy.
+No pivot and no sort: one pass numbers the rows, one pass per column writes them. A frame that is already sorted and
+complete is reshaped without a copy.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ml4t_backtest.frames import TIMESTAMP, TimeAxis, entity_column, read_frame, time_axis
 from ml4t_backtest.hints import shortened
+from ml4t_backtest.memory import address_of
 from ml4t_backtest.panels import Context, Panels, Words
-from ml4t_backtest.store import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +84,9 @@ def build_panels(
     decoders: dict[str, Callable[[float], Any]] = {}
     if signal_rows is not None:
         values, decoders = _signal_panels(signal_rows, present)
-    for panel in (*columns.values(), *values.values(), present):
+    for panel in (*columns.values(), *values.values()):
         panel.flags.writeable = False
+    present.flags.writeable = False
     return Panels(
         times=times,
         timestamps=timestamps,
@@ -99,8 +100,8 @@ def build_panels(
     )
 
 
-def _kernels() -> Any:  # noqa: ANN401 - a module; imported here so that reading a package attribute does not load numba
-    from ml4t_kernels import ingest  # noqa: PLC0415
+def _kernels() -> Any:
+    from ml4t_kernels import ingest
 
     return ingest
 
@@ -123,15 +124,15 @@ def _number_times(axis: TimeAxis) -> tuple[IntArray, npt.NDArray[np.int32]]:
 
 def _asset_codes(column: pl.Series, names: list[str]) -> npt.NDArray[np.int32]:
     """Return each row's place in `names`, -1 for names that are not there."""
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     codes = column.cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int32).fill_null(-1)
     return np.ascontiguousarray(codes.to_numpy(), dtype=np.int32)
 
 
 def _number_prices(frame: pl.DataFrame, entity_col: str | None) -> tuple[_Rows, tuple[str, ...]]:
-    """Number the rows of the price frame; the assets are in the order in which they stand within a bar."""
-    import polars as pl  # noqa: PLC0415
+    """Return the price frame with its rows numbered; the assets are in the order in which they stand within a bar."""
+    import polars as pl
 
     axis = time_axis(frame, "prices")
     entity = entity_column(frame, "prices", entity_col)
@@ -162,8 +163,8 @@ def _rows_ascend(time_codes: npt.NDArray[np.int32], codes: npt.NDArray[np.int32]
 
 
 def _number_signals(frame: pl.DataFrame, prices: _Rows, assets: tuple[str, ...], entity_col: str | None) -> _Rows:
-    """Number the rows of the signal frame; rows of assets without prices are left out with a warning."""
-    import polars as pl  # noqa: PLC0415
+    """Return the signal frame with its rows numbered; rows of assets without prices are left out with a warning."""
+    import polars as pl
 
     axis = time_axis(frame, "signals")
     _same_zone(axis, "signals", prices.axis)
@@ -182,8 +183,8 @@ def _number_signals(frame: pl.DataFrame, prices: _Rows, assets: tuple[str, ...],
     times, time_codes = _number_times(axis)
     if len(times) and len(prices.times) and not np.isin(times, prices.times).any():
         raise ValueError(
-            f"no timestamp of signals is one of prices: signals start at {frame[TIMESTAMP].min()}, prices at"
-            f" {prices.frame[TIMESTAMP].min()}; shift or join them first"
+            f"no timestamp of signals is one of prices: signals start at {frame[TIMESTAMP].min()!s}, prices at"
+            f" {prices.frame[TIMESTAMP].min()!s}; shift or join them first"
         )
     return _Rows(frame, "signals", entity, axis, times, time_codes, codes)
 
@@ -198,7 +199,7 @@ def _same_zone(axis: TimeAxis, role: str, prices: TimeAxis) -> None:
 
 def _numeric(frame: pl.DataFrame, names: list[str], role: str) -> pl.DataFrame:
     """Cast columns to Float64. Raises ValueError for what is no number."""
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     for name in names:
         kind = frame.schema[name]
@@ -312,9 +313,7 @@ def _filled(panel: FloatArray, close: FloatArray) -> FloatArray:
     return np.where(gaps, close, panel) if gaps.any() else panel
 
 
-def _refuse(
-    name: str, panel: FloatArray, test: Callable[[FloatArray], npt.NDArray[np.bool_]], problem: str, describe: Describe
-) -> None:
+def _refuse(name: str, panel: FloatArray, test: Callable[[FloatArray], npt.NDArray[np.bool_]], problem: str, describe: Describe) -> None:
     """Raise ValueError for the first cell, by time, that fails a test."""
     bad = test(panel)
     if bad.any():
@@ -353,7 +352,7 @@ def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str
 
 def _signal_values(column: pl.Series) -> tuple[FloatArray, Callable[[float], Any] | None]:
     """Return a signal column as floats, null as NaN, and the function that turns a float back into the user's value."""
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     kind = column.dtype
     decoder: Callable[[float], Any] | None = None
@@ -373,12 +372,12 @@ def _signal_values(column: pl.Series) -> tuple[FloatArray, Callable[[float], Any
 
 def _datetimes(times: IntArray, axis: TimeAxis) -> list[Any]:
     """Return times as datetimes in the zone of the price frame (microseconds; finer parts are cut)."""
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     series = pl.Series("timestamp", times, dtype=pl.Int64).cast(pl.Datetime("ns"))
     if axis.zone is not None:
         series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(axis.zone)
-    return cast("list[Any]", series.cast(pl.Datetime("us", axis.zone)).to_list())
+    return series.cast(pl.Datetime("us", axis.zone)).to_list()
 
 
 def _context(frame: pl.DataFrame | None, axis: TimeAxis | None, times: IntArray) -> Context | None:

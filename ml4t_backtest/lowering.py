@@ -59,9 +59,7 @@ def _lower_commission(row: Record, model: object) -> None:
         row["commission_per_share"] = model.cost_per_share
         row["commission_minimum"] = model.min_cost
     elif not isinstance(model, NoCommission):
-        raise TypeError(
-            f"commission_model was {model!r}, expected NoCommission(), PercentageCommission(...) or PerShareCommission(...)"
-        )
+        raise TypeError(f"commission_model was {model!r}, expected NoCommission(), PercentageCommission(...) or PerShareCommission(...)")
 
 
 def _lower_slippage(row: Record, model: object) -> None:
@@ -72,9 +70,7 @@ def _lower_slippage(row: Record, model: object) -> None:
         row["slippage_kind"] = SlippageKind.PERCENTAGE
         row["slippage_rate"] = model.percentage
     elif not isinstance(model, NoSlippage):
-        raise TypeError(
-            f"slippage_model was {model!r}, expected NoSlippage(), FixedSlippage(...) or PercentageSlippage(...)"
-        )
+        raise TypeError(f"slippage_model was {model!r}, expected NoSlippage(), FixedSlippage(...) or PercentageSlippage(...)")
 
 
 def lower_contracts(assets: Sequence[str], specs: Mapping[str, ContractSpec] | None) -> Records:

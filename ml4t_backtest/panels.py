@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.memory import view_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -48,8 +50,9 @@ class Panels:
     """All bars of a feed.
 
     times: int64[bars] ns UTC; timestamps: the same as datetimes, in the feed's time zone; assets: names of the columns.
-    prices: open, high, low, close, volume, each float64[bars, assets], NaN where there is none. signals: the same per signal column.
-    zone: time zone of the timestamps, None when naive. present: uint8[bars, assets], 1 where the price frame has a row. decoders: for signals that are no plain floats, number to value.
+    prices: open, high, low, close, volume, each float64[bars, assets], NaN where there is none. signals: the same per
+    signal column. zone: time zone of the timestamps, None when naive. present: uint8[bars, assets], 1 where the price
+    frame has a row. decoders: for signals that are no plain floats, number to value.
     """
 
     times: IntArray
@@ -93,7 +96,7 @@ class Panels:
     def _changes(self) -> memoryview:
         """Number of presence changes up to each bar: equal numbers mean equal rows in between."""
         differs = np.any(self.present[1:] != self.present[:-1], axis=1)
-        return memoryview(np.concatenate([[0], np.cumsum(differs)]).astype(np.int64))
+        return view_of(np.concatenate([[0], np.cumsum(differs)]).astype(np.int64))
 
     def is_text(self, signal: str) -> bool:
         """Tell whether a signal is text, held as the numbers of its words."""
@@ -105,8 +108,8 @@ class Panels:
 
     def presence_row(self, bar: int) -> bytes:
         """Return one byte per asset, 1 where the bar has a row."""
-        return self.present[bar].tobytes()
+        return bytes(self.present[bar])
 
 
 def _column_views(panel: FloatArray) -> list[memoryview]:
-    return [memoryview(panel[:, column]) for column in range(panel.shape[1])]
+    return [view_of(panel[:, column]) for column in range(panel.shape[1])]

@@ -20,7 +20,7 @@ def bars_with_progress(bars: int, *, progress: bool, label: str = "backtest") ->
     """Return range(bars), drawn as a progress bar when asked for and when somebody can see it."""
     if not progress or not _has_reader():
         return range(bars)
-    from tqdm.auto import tqdm  # noqa: PLC0415 - only when shown
+    from tqdm.auto import tqdm
 
     bar: Iterable[int] = tqdm(range(bars), desc=label, unit="bar", unit_scale=True)
     return bar

@@ -50,9 +50,7 @@ def fills_of(fills: Records, panels: Panels) -> list[Fill]:
         _datetimes(fills["timestamp"], panels), zip(*columns, strict=True), strict=True
     ):
         side = OrderSide.BUY if quantity > 0 else OrderSide.SELL
-        made.append(
-            Fill(f"ORD-{order_id}", panels.assets[asset], side, abs(quantity), price, when, commission, slippage, position)
-        )
+        made.append(Fill(f"ORD-{order_id}", panels.assets[asset], side, abs(quantity), price, when, commission, slippage, position))
     return made
 
 
@@ -61,9 +59,7 @@ def trades_of(trades: Records, panels: Panels) -> list[Trade]:
     names = [name for name in trade_dtype.names or () if name not in ("entry_time", "exit_time")]
     entries, exits = _datetimes(trades["entry_time"], panels), _datetimes(trades["exit_time"], panels)
     made = []
-    for entry_time, exit_time, values in zip(
-        entries, exits, zip(*(trades[name].tolist() for name in names), strict=True), strict=True
-    ):
+    for entry_time, exit_time, values in zip(entries, exits, zip(*(trades[name].tolist() for name in names), strict=True), strict=True):
         fields: dict[str, Any] = dict(zip(names, values, strict=True))
         fields["asset"] = panels.assets[fields["asset"]]
         fields["status"] = _TRADE_STATUSES[fields["status"]]
@@ -104,14 +100,14 @@ def open_trades(store: Store) -> Records:
 
 def time_series(name: str, times: IntArray, zone: str | None) -> pl.Series:
     """Return times in ns UTC as a Polars Datetime[us] series in a time zone (None: naive)."""
-    import polars as pl  # noqa: PLC0415 - importing the package stays fast
+    import polars as pl
 
     series = pl.Series(name, times, dtype=pl.Int64).cast(pl.Datetime("ns")).cast(pl.Datetime("us"))
     return series if zone is None else series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
 
 
-def _words(name: str, numbers: Any, words: tuple[str, ...]) -> pl.Series:  # noqa: ANN401 - any integer array
-    import polars as pl  # noqa: PLC0415
+def _words(name: str, numbers: Any, words: tuple[str, ...]) -> pl.Series:
+    import polars as pl
 
     if len(numbers) == 0:
         return pl.Series(name, [], dtype=pl.String)
@@ -120,7 +116,7 @@ def _words(name: str, numbers: Any, words: tuple[str, ...]) -> pl.Series:  # noq
 
 def trades_frame(trades: Records, panels: Panels) -> pl.DataFrame:
     """Return trade rows as a frame; columns and types as `BacktestResult.to_trades_dataframe` documents."""
-    import polars as pl  # noqa: PLC0415
+    import polars as pl
 
     asset = _words("asset", trades["asset"], panels.assets)
     direction = _words("direction", (trades["quantity"] < 0).astype(np.uint32), ("long", "short"))

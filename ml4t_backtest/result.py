@@ -31,7 +31,8 @@ _LISTS = ("trades", "fills", "equity_curve")
 class BacktestResult:
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
-    status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to there.
+    status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to
+    there.
     """
 
     def __init__(self, store: Store, panels: Panels, config: BacktestConfig, status: str) -> None:
@@ -71,20 +72,22 @@ class BacktestResult:
     def to_trades_dataframe(self) -> pl.DataFrame:
         """Return one row per trade.
 
-        Columns: asset, entry_time, exit_time (Datetime[us]), entry_price, exit_price, quantity (negative for shorts), direction ("long",
-        "short"), pnl (money, after commission), pnl_percent (fraction of the entry price, before costs), bars_held (Int32), commission, slippage (money),
-        mfe, mae (fractions), exit_reason, status ("closed", "partial", "open"); then symbol (= asset), fees (= commission), entry_slippage,
-        exit_slippage (price per unit), multiplier, gross_pnl (money).
+        Columns: asset, entry_time, exit_time (Datetime[us]), entry_price, exit_price, quantity (negative for shorts),
+        direction ("long", "short"), pnl (money, after commission), pnl_percent (fraction of the entry price, before
+        costs), bars_held (Int32), commission, slippage (money), mfe, mae (fractions), exit_reason, status ("closed",
+        "partial", "open"); then symbol (= asset), fees (= commission), entry_slippage, exit_slippage (price per unit),
+        multiplier, gross_pnl (money).
         """
         return trades_frame(self._trades, self._panels)
 
     def to_equity_dataframe(self) -> pl.DataFrame:
         """Return one row per bar.
 
-        Columns: timestamp, equity, cash (money), return (of the bar; the first bar against the initial cash), cumulative_return, drawdown (<= 0, fraction of
-        the high-water mark), high_water_mark (starts at the initial cash).
+        Columns: timestamp, equity, cash (money), return (of the bar; the first bar against the initial cash),
+        cumulative_return, drawdown (<= 0, fraction of the high-water mark), high_water_mark (starts at the initial
+        cash).
         """
-        import polars as pl  # noqa: PLC0415 - importing the package stays fast
+        import polars as pl
 
         start = self.config.initial_cash
         equity = pl.Series("equity", self._equity)
@@ -108,7 +111,7 @@ class BacktestResult:
         """Return the metrics together with the lists trades, fills and equity_curve."""
         return {**self.metrics, **{name: getattr(self, name) for name in _LISTS}}
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - numbers and lists
+    def __getitem__(self, key: str) -> Any:
         if key in self.metrics:
             return self.metrics[key]
         if key in _LISTS:
@@ -125,7 +128,7 @@ class BacktestResult:
     def __len__(self) -> int:
         return len(self.metrics) + len(_LISTS)
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - numbers and lists
+    def get(self, key: str, default: Any = None) -> Any:
         """Return a metric or list, or `default`."""
         return self[key] if key in self else default
 

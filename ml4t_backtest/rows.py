@@ -20,7 +20,8 @@ __all__ = ["Rows"]
 class Rows:
     """The arrays of one bar, each float64[assets] in the order of `assets`. Safe to keep.
 
-    Prices and signals are read-only views of history (NaN = missing); positions and weights are copies of the account at this bar.
+    Prices and signals are read-only views of history (NaN = missing); positions and weights are copies of the account
+    at this bar.
     """
 
     __slots__ = ("_bar", "_panels", "_store", "positions", "weights")
@@ -43,32 +44,33 @@ class Rows:
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which assets have a row on this bar, bool[assets]."""
-        return self._panels.present[self._bar].view("bool")
+        present: npt.NDArray[np.bool_] = self._panels.present[self._bar].view("bool")
+        return present
 
     @property
     def open(self) -> FloatArray:
         """Open prices."""
-        return self._panels.prices["open"][self._bar]
+        return self._row(self._panels.prices["open"])
 
     @property
     def high(self) -> FloatArray:
         """High prices."""
-        return self._panels.prices["high"][self._bar]
+        return self._row(self._panels.prices["high"])
 
     @property
     def low(self) -> FloatArray:
         """Low prices."""
-        return self._panels.prices["low"][self._bar]
+        return self._row(self._panels.prices["low"])
 
     @property
     def close(self) -> FloatArray:
         """Close prices."""
-        return self._panels.prices["close"][self._bar]
+        return self._row(self._panels.prices["close"])
 
     @property
     def volume(self) -> FloatArray:
         """Volumes."""
-        return self._panels.prices["volume"][self._bar]
+        return self._row(self._panels.prices["volume"])
 
     def signal(self, name: str) -> FloatArray:
         """Return one signal: numbers as they are, booleans as 1.0 and 0.0, missing as NaN.
@@ -81,4 +83,8 @@ class Rows:
             raise KeyError(f"no signal {name!r}, only {shortened(known) or 'none'}{did_you_mean(name, known)}")
         if self._panels.is_text(name):
             raise TypeError(f"signal {name!r} is text, which has no array of numbers; encode it as numbers in signals_df")
-        return panel[self._bar]
+        return self._row(panel)
+
+    def _row(self, panel: FloatArray) -> FloatArray:
+        row: FloatArray = panel[self._bar]
+        return row

@@ -1,7 +1,7 @@
 """The run's arrays: allocate, grow, and keep every address in the state record true.
 
-Kernels see memory only through those addresses, so this is the one file that writes them, and whoever holds a store holds
-every array that an address points to.
+Kernels see memory only through those addresses, so this is the one file that writes them, and whoever holds a store
+holds every array that an address points to.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.memory import address_of, view_of
 from ml4t_kernels.dtypes import (
     bar_dtype,
     contract_dtype,
@@ -36,13 +37,6 @@ def grown_capacity(capacity: int) -> int:
     return capacity * 2
 
 
-def address_of(array: npt.NDArray[Any]) -> int:
-    """Return the address of the first item of an array, which must be C-contiguous."""
-    if not array.flags.c_contiguous:
-        raise ValueError("kernels take C-contiguous arrays only")
-    return int(array.__array_interface__["data"][0])
-
-
 class Columns:
     """One memoryview per field of a record array, as attributes: indexing gives plain Python numbers.
 
@@ -55,7 +49,7 @@ class Columns:
     def bind(self, records: Records) -> None:
         """Point every attribute at a (new) record array."""
         for name in records.dtype.names or ():
-            setattr(self, name, memoryview(records[name]))
+            setattr(self, name, view_of(records[name]))
 
     if TYPE_CHECKING:
 

@@ -32,8 +32,9 @@ class Strategy(_Callbacks):
     def on_data(self, timestamp: datetime, data: Mapping[str, Any], context: Mapping[str, Any], broker: Broker) -> None:
         """Run on each bar.
 
-        timestamp: of the bar, in the feed's time zone. data: asset to bar, of the assets that have one now; a bar has open, high,
-        low, close, volume (floats, None when missing) and signals. context: market-wide values of the bar. broker: orders and account.
+        timestamp: of the bar, in the feed's time zone. data: asset to bar, of the assets that have one now; a bar has
+        open, high, low, close, volume (floats, None when missing) and signals. context: market-wide values of the bar.
+        broker: orders and account.
         """
 
 
@@ -44,6 +45,6 @@ class ArrayStrategy(_Callbacks):
     def on_arrays(self, timestamp: datetime, rows: Rows, context: Mapping[str, Any], broker: Broker) -> None:
         """Run on each bar.
 
-        rows: float64[assets] arrays of prices, signals, positions and weights in the order of `rows.assets`. Submit with
-        `broker.submit_orders(quantities)` or `broker.order_target_weights(weights)`.
+        rows: float64[assets] arrays of prices, signals, positions and weights in the order of `rows.assets`. Submit
+        with `broker.submit_orders(quantities)` or `broker.order_target_weights(weights)`.
         """

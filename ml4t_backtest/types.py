@@ -135,8 +135,8 @@ class Fill:
 class Trade:
     """One round trip, a part of one (status "partial"), or a position open at the end (status "open").
 
-    `quantity` is negative for shorts; `pnl`, `commission` and `slippage` are money, `entry_slippage` and `exit_slippage` prices per unit;
-    `pnl_percent`, `mfe` and `mae` are fractions of the entry price, before costs.
+    `quantity` is negative for shorts; `pnl`, `commission` and `slippage` are money, `entry_slippage` and
+    `exit_slippage` prices per unit; `pnl_percent`, `mfe` and `mae` are fractions of the entry price, before costs.
     """
 
     asset: str

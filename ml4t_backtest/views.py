@@ -1,8 +1,8 @@
 """What a strategy sees of a bar: lazy mappings over the panels, re-pointed by one shared clock.
 
-No dict is built per bar. A bar object is the same object on every bar and reads `column[clock[0]]`; the clock is one list
-that the host moves. User code may keep such an object, so after every bar the host calls `settle`: whatever is still
-referenced from outside gets a clock of its own that never moves again, and a fresh object takes its place.
+No dict is built per bar. A bar object is the same object on every bar and reads `column[clock[0]]`; the clock is one
+list that the host moves. User code may keep such an object, so after every bar the host calls `settle`: whatever is
+still referenced from outside gets a clock of its own that never moves again, and a fresh object takes its place.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Signals(Mapping[str, Any]):
         self._columns = columns
         self._decoders = decoders
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - signals may be numbers, booleans or strings
+    def __getitem__(self, name: str) -> Any:
         value = self._columns[name][self._clock[0]]
         if value != value:  # noqa: PLR0124 - NaN
             raise KeyError(name)
         return self._decoders[name](value) if name in self._decoders else value
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401
+    def get(self, name: str, default: Any = None) -> Any:
         """Return the signal, or `default` when this bar has none of that name."""
         column = self._columns.get(name)
         if column is None:
@@ -85,7 +85,7 @@ class Bar(Mapping[str, Any]):
         self._columns = columns
         self._signals: Mapping[str, Any] = _NO_SIGNALS
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - floats, and the signals mapping
+    def __getitem__(self, name: str) -> Any:
         try:
             value = self._columns[name][self._clock[0]]
         except KeyError:
@@ -94,7 +94,7 @@ class Bar(Mapping[str, Any]):
             raise KeyError(self._unknown(name)) from None
         return value if value == value else None  # noqa: PLR0124 - NaN
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401
+    def get(self, name: str, default: Any = None) -> Any:
         """Return a field, or `default` when bars have no such field."""
         if name == "signals":
             return self._signals
@@ -127,7 +127,7 @@ class Bar(Mapping[str, Any]):
     def _freeze(self, clock: list[int]) -> None:
         self._clock = clock
         if isinstance(self._signals, Signals):
-            self._signals._clock = clock  # noqa: SLF001 - one thing in two objects
+            self._signals._clock = clock
 
 
 class Data(Mapping[str, Bar]):
@@ -149,7 +149,7 @@ class Data(Mapping[str, Bar]):
         self._touched.append(bar)
         return bar
 
-    def get(self, asset: str, default: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401
+    def get(self, asset: str, default: Any = None) -> Any:
         """Return the bar of an asset, or `default` when it has none now."""
         bar = self._bars.get(asset)
         if bar is None:
@@ -208,14 +208,14 @@ class DataWindow:
         bar = Bar(asset, self._clock, fields)
         if self._panels.signal_views:
             signals = {name: views[column] for name, views in self._panels.signal_views.items()}
-            bar._signals = Signals(self._clock, signals, self._panels.decoders)  # noqa: SLF001 - built together
+            bar._signals = Signals(self._clock, signals, self._panels.decoders)
         return bar
 
     def _calibrate(self) -> None:
         """Learn the reference counts of objects that nobody keeps, by the very expressions that `settle` uses."""
-        self._idle_bar = max(map(_references, self.data._bars.values()), default=0)  # noqa: SLF001 - one room
+        self._idle_bar = max(map(_references, self.data._bars.values()), default=0)
         self._idle_signals = max(map(_references, map(_signals_of, self._all.values())), default=0)
-        self._idle_bars = _references(self.data._bars)  # noqa: SLF001
+        self._idle_bars = _references(self.data._bars)
         self._idle_data = _references(self.data)
 
     def show(self, now: int) -> Data:
@@ -223,7 +223,7 @@ class DataWindow:
         self._clock[0] = now
         data = self.data
         if not self._complete and (self._shown < 0 or not self._panels.same_presence(self._shown, now)):
-            data._bars = self._present(now)  # noqa: SLF001 - one room
+            data._bars = self._present(now)
             self._shown = now
         return data
 
@@ -232,39 +232,39 @@ class DataWindow:
 
     def settle(self) -> None:
         """End the turn of user code: freeze what it kept of this bar. Call before anything moves."""
-        if _references(self.data) > self._idle_data or _references(self.data._bars) > self._idle_bars:  # noqa: SLF001
+        if _references(self.data) > self._idle_data or _references(self.data._bars) > self._idle_bars:
             self._replace_all()
             return
-        if self.data._everything:  # noqa: SLF001
-            self.data._everything = False  # noqa: SLF001
-            if self.data._touched:  # noqa: SLF001
-                self.data._touched.clear()  # noqa: SLF001
-            bars = self.data._bars.values()  # noqa: SLF001
+        if self.data._everything:
+            self.data._everything = False
+            if self.data._touched:
+                self.data._touched.clear()
+            bars = self.data._bars.values()
             if max(map(_references, bars), default=0) > self._idle_bar or (
                 self._has_signals and max(map(_references, map(_signals_of, bars)), default=0) > self._idle_signals
             ):
                 del bars
-                self._replace_kept(list(self.data._bars))  # noqa: SLF001
-        elif self.data._touched:  # noqa: SLF001
-            names = {bar._asset for bar in self.data._touched}  # noqa: SLF001
-            self.data._touched.clear()  # noqa: SLF001
+                self._replace_kept(list(self.data._bars))
+        elif self.data._touched:
+            names = {bar._asset for bar in self.data._touched}
+            self.data._touched.clear()
             self._replace_kept(list(names))
 
     def _replace_kept(self, names: list[str]) -> None:
         frozen = [self._clock[0]]
         for name in names:
             if _references(self._all[name]) > self._idle_bar or (
-                self._has_signals and _references(self._all[name]._signals) > self._idle_signals  # noqa: SLF001
+                self._has_signals and _references(self._all[name]._signals) > self._idle_signals
             ):
-                self._all[name]._freeze(frozen)  # noqa: SLF001
-                self._all[name] = self.data._bars[name] = self._new_bar(name, self._columns[name])  # noqa: SLF001
+                self._all[name]._freeze(frozen)
+                self._all[name] = self.data._bars[name] = self._new_bar(name, self._columns[name])
 
     def _replace_all(self) -> None:
         frozen = [self._clock[0]]
-        for name in self.data._bars:  # noqa: SLF001
-            self._all[name]._freeze(frozen)  # noqa: SLF001
+        for name in self.data._bars:
+            self._all[name]._freeze(frozen)
             self._all[name] = self._new_bar(name, self._columns[name])
-        self.data = Data({name: self._all[name] for name in self.data._bars})  # noqa: SLF001
+        self.data = Data({name: self._all[name] for name in self.data._bars})
 
 
 def plain_bar(bar: Bar) -> dict[str, Any]:

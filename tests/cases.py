@@ -60,7 +60,7 @@ def _ohlc(draw: st.DrawFn, *, dyadic: bool) -> OHLC:
         return None, high, low, close
     if shape == 1:
         return open_, None, None, close
-    if shape == 2:  # noqa: PLR2004 - one of ten bars has a row but no price
+    if shape == 2:
         return open_, high, low, None
     return open_, high, low, close
 
@@ -101,9 +101,7 @@ def cases(draw: st.DrawFn, *, dyadic: bool = False, arrays: bool = False, most_b
     """Build a case. dyadic: numbers on which doubles are exact in cash. arrays: only what an array strategy can say."""
     assets = tuple(f"A{number}" for number in range(draw(st.integers(1, 4))))
     bars = draw(
-        st.lists(
-            st.fixed_dictionaries({}, optional={asset: _ohlc(dyadic=dyadic) for asset in assets}), min_size=1, max_size=most_bars
-        )
+        st.lists(st.fixed_dictionaries({}, optional={asset: _ohlc(dyadic=dyadic) for asset in assets}), min_size=1, max_size=most_bars)
     )
     for asset in assets:  # an asset that never has a row would not be in the feed
         if not any(asset in bar for bar in bars):
@@ -112,9 +110,7 @@ def cases(draw: st.DrawFn, *, dyadic: bool = False, arrays: bool = False, most_b
     script = [draw(steps) for _ in range(len(bars) + 1)]
     rate = st.sampled_from([1 / 1024, 1 / 64]) if dyadic else st.floats(0, 0.05)
     amount = st.sampled_from([1 / 4, 1 / 2, 12.0]) if dyadic else st.floats(0, 12)
-    commission = st.one_of(
-        st.just(("none",)), st.tuples(st.just("percentage"), rate), st.tuples(st.just("per_share"), amount, amount)
-    )
+    commission = st.one_of(st.just(("none",)), st.tuples(st.just("percentage"), rate), st.tuples(st.just("per_share"), amount, amount))
     slippage = st.one_of(st.just(("none",)), st.tuples(st.just("fixed"), amount), st.tuples(st.just("percentage"), rate))
     return Case(
         assets=assets,
@@ -136,12 +132,10 @@ def dense_case(seed: int, *, dyadic: bool = False, arrays: bool = False, bars: i
     assets = tuple(f"A{number}" for number in range(rng.randint(1, 6)))
     level = dict.fromkeys(assets, 40.0)
     rows: list[dict[str, OHLC]] = [
-        {asset: _step(rng, level, asset, dyadic=dyadic) for asset in assets if rng.random() < 0.93 or not bar}
-        for bar in range(bars)
+        {asset: _step(rng, level, asset, dyadic=dyadic) for asset in assets if rng.random() < 0.93 or not bar} for bar in range(bars)
     ]
     script = [
-        tuple(_dense_action(rng, assets, level, dyadic=dyadic, arrays=arrays) for _ in range(rng.randint(0, 5)))
-        for _ in range(bars + 1)
+        tuple(_dense_action(rng, assets, level, dyadic=dyadic, arrays=arrays) for _ in range(rng.randint(0, 5))) for _ in range(bars + 1)
     ]
     rate = rng.choice([1 / 1024, 1 / 256]) if dyadic else rng.random() * 0.01
     amount = rng.choice([1 / 4, 1 / 8]) if dyadic else rng.random() / 4
@@ -168,9 +162,7 @@ def _step(rng: random.Random, level: dict[str, float], asset: str, *, dyadic: bo
     return (open_, high, low, None if rng.random() < 0.03 else close)
 
 
-def _dense_action(
-    rng: random.Random, assets: tuple[str, ...], level: dict[str, float], *, dyadic: bool, arrays: bool
-) -> Action:
+def _dense_action(rng: random.Random, assets: tuple[str, ...], level: dict[str, float], *, dyadic: bool, arrays: bool) -> Action:
     asset = rng.choice(assets)
     lots = (100.0, -100.0, 50.0, -50.0, 200.0, -200.0, 30.0, -30.0)
     if arrays:
@@ -178,9 +170,9 @@ def _dense_action(
         if rng.random() < 0.5:
             return "quantities", {name: rng.choice(lots) for name in chosen}
         return "targets", {name: rng.choice([0.0, rng.uniform(-0.3, 0.6)]) for name in chosen}
-    kind = rng.choices(
-        ("market", "limit", "stop", "close", "target", "cancel", "update"), weights=(8, 4, 4, 2, 0 if dyadic else 2, 1, 1)
-    )[0]
+    kind = rng.choices(("market", "limit", "stop", "close", "target", "cancel", "update"), weights=(8, 4, 4, 2, 0 if dyadic else 2, 1, 1))[
+        0
+    ]
     offset = rng.randint(-12, 12) / 4 if dyadic else rng.gauss(0.0, 2.0)
     price = max(level[asset] + offset, 1.0)
     if kind in ("market", "limit", "stop"):

@@ -19,7 +19,7 @@ def check_identities(engine: Engine) -> None:
     Cash and positions make the account value; fills add up to positions and to cash; P&L of trades and open positions is the
     change of the account value. Tolerances are for the order of summation only.
     """
-    store, panels, result = engine._store, engine._panels, engine.result  # noqa: SLF001 - the books are checked, not the face
+    store, panels, result = engine._store, engine._panels, engine.result
     fills, multiplier = store.used_fills(), store.contracts["multiplier"]
     notional = fills["quantity"] * fills["price"] * multiplier[fills["asset"]]
     turnover = float(np.sum(np.abs(notional))) + engine.config.initial_cash
@@ -39,7 +39,7 @@ def check_identities(engine: Engine) -> None:
     assert math.isclose(value, store.columns.equity[0], abs_tol=_CLOSE * (turnover + exposure)), "cash + positions is not equity"
 
     change = store.columns.equity[0] - engine.config.initial_cash
-    profit = math.fsum(result._trades["pnl"])  # noqa: SLF001
+    profit = math.fsum(result._trades["pnl"])
     assert math.isclose(profit, change, abs_tol=_CLOSE * (turnover + exposure)), "P&L of trades is not the change of equity"
 
     if engine.config.account_type.value == "cash":  # type: ignore[union-attr]

@@ -156,7 +156,7 @@ def _plain(value: Any) -> Any:
 
 def engine_outcome(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
     """Return everything that a finished run left behind, NaN as None."""
-    store, assets = engine._store, engine._panels.assets  # noqa: SLF001 - the raw records are what is compared
+    store, assets = engine._store, engine._panels.assets
     orders = [
         (
             order.asset,

@@ -34,8 +34,28 @@ EXPECTED = {
         166260,
         dt.date(1990, 1, 2),
         dt.date(2022, 12, 28),
-        ["AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"]
-        + ["LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "RRC", "UNH", "WMT", "XOM"],
+        [
+            "AAPL",
+            "AMD",
+            "BAC",
+            "BBY",
+            "CVX",
+            "GE",
+            "HD",
+            "JNJ",
+            "JPM",
+            "KO",
+            "LLY",
+            "MRK",
+            "MSFT",
+            "PEP",
+            "PFE",
+            "PG",
+            "RRC",
+            "UNH",
+            "WMT",
+            "XOM",
+        ],
     ),
 }
 INDICES = ("sp500", "nasdaq")
@@ -172,9 +192,7 @@ def test_known_values(
 
 
 def test_stock_closes_are_adjusted(frames: dict[str, pl.DataFrame]) -> None:
-    moves = frames["us_stocks"].with_columns(
-        move=pl.col("close").pct_change().over("symbol", order_by="timestamp")
-    )
+    moves = frames["us_stocks"].with_columns(move=pl.col("close").pct_change().over("symbol", order_by="timestamp"))
     events = [
         ("AAPL", dt.datetime(2014, 6, 9)),  # seven for one
         ("AAPL", dt.datetime(2020, 8, 31)),  # four for one
@@ -239,15 +257,10 @@ def test_unknown_name(function: object) -> None:
     assert callable(function)
     with pytest.raises(ValueError) as caught:
         function("SP-500")
-    assert str(caught.value) == (
-        "unknown sample data 'SP-500'; the names are 'sp500', 'nasdaq', 'us_stocks'. "
-        "Did you mean 'sp500'?"
-    )
+    assert str(caught.value) == ("unknown sample data 'SP-500'; the names are 'sp500', 'nasdaq', 'us_stocks'. Did you mean 'sp500'?")
     with pytest.raises(ValueError) as caught:
         function("zzz")
-    assert str(caught.value) == (
-        "unknown sample data 'zzz'; the names are 'sp500', 'nasdaq', 'us_stocks'."
-    )
+    assert str(caught.value) == ("unknown sample data 'zzz'; the names are 'sp500', 'nasdaq', 'us_stocks'.")
     for wrong in ("", "../sp500", "sp500.parquet", None, 3, ["sp500"]):
         with pytest.raises(ValueError, match="unknown sample data"):
             function(wrong)
@@ -267,9 +280,7 @@ def test_import_is_light() -> None:
         "heavy = {'polars', 'pandas', 'numba', 'numpy', 'pyarrow', 'arch', 'skfolio'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 
 
@@ -330,9 +341,7 @@ def test_build_from_tiny_sources(tiny_sources: pathlib.Path, tmp_path: pathlib.P
     assert (stocks.rows, stocks.missing, sp500.missing) == (3, 1, 0)
 
 
-def test_build_twice_gives_the_same_bytes(
-    tiny_sources: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+def test_build_twice_gives_the_same_bytes(tiny_sources: pathlib.Path, tmp_path: pathlib.Path) -> None:
     once = builder.build(tmp_path / "once")
     twice = builder.build(tmp_path / "twice")
     for left, right in zip(once, twice, strict=True):
@@ -340,27 +349,21 @@ def test_build_twice_gives_the_same_bytes(
         assert left.sha256 == right.sha256
 
 
-def test_build_refuses_two_rows_for_one_day(
-    tiny_sources: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+def test_build_refuses_two_rows_for_one_day(tiny_sources: pathlib.Path, tmp_path: pathlib.Path) -> None:
     file = tiny_sources / "skfolio/datasets/data/sp500_dataset.csv.gz"
     file.write_text("Date,A\n1999-01-04,1\n1999-01-04,2\n", encoding="utf-8")
     with pytest.raises(ValueError, match="several rows for one day"):
         builder.build(tmp_path / "out")
 
 
-def test_build_names_a_missing_file(
-    tiny_sources: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_build_names_a_missing_file(tiny_sources: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tiny_sources / "arch/data/nasdaq/nasdaq.csv.gz").unlink()
     assert builder.main([str(tmp_path / "out")]) == 1
     assert "arch 0, arch/data/nasdaq/nasdaq.csv.gz does not exist" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_rebuild_from_the_real_packages(
-    tmp_path: pathlib.Path, frames: dict[str, pl.DataFrame]
-) -> None:
+def test_rebuild_from_the_real_packages(tmp_path: pathlib.Path, frames: dict[str, pl.DataFrame]) -> None:
     text = folder_text("PROVENANCE.md")
     try:
         results = builder.build(tmp_path)

@@ -5,7 +5,8 @@ package, can keep running old machine code. Here the cache folder is named after
 numba version and the CPU: a change anywhere gives a new folder. That is sound because kernels call nothing outside this
 package.
 
-Environment: ``ML4T_KERNELS_CACHE`` names another cache folder; ``NUMBA_DISABLE_JIT=1`` runs every kernel as plain Python.
+Environment: ``ML4T_KERNELS_CACHE`` names another cache folder; ``NUMBA_DISABLE_JIT=1`` runs every kernel as plain
+Python.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba import carray, config, types
+from numba import types
 from numba.core import cgutils
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
@@ -31,6 +32,10 @@ __all__ = ["COMPILED", "array_at", "bind", "cache_folder", "entry", "kernel", "s
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# numba sets these at run time, where type checkers do not see them
+carray: Any = numba.carray  # type: ignore[attr-defined]
+config: Any = numba.config  # pyright: ignore[reportPrivateImportUsage]
 
 COMPILED: bool = not config.DISABLE_JIT
 
@@ -84,11 +89,11 @@ def cache_folder() -> Path:
 _CACHE_FOLDER: str = str(cache_folder()) if COMPILED else ""
 
 
-class _InnerKernel(CPUDispatcher):  # type: ignore[misc]
+class _InnerKernel(CPUDispatcher):
     """A kernel without a wrapper for Python, which a plain call would crash on."""
 
-    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - whatever the kernel takes
-        return self.py_func(*arguments)
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.py_func(*arguments, **keywords)
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -126,17 +131,17 @@ def bind(function: Callable[P, R], signature: str) -> Callable[P, R]:
 
 if COMPILED:
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001, ANN401 - numba fixes the signature
+    @intrinsic
+    def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - numba fixes the signature
         """Turn an int64 into a void pointer, which `carray` takes."""
 
-        def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
         return types.voidptr(types.int64), codegen
 
     def _array_at(address: int, length: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        return carray(_pointer(address), (length,), dtype)
+        return carray(_pointer(address), (length,), dtype)  # type: ignore[call-arg, no-any-return]
 
     array_at = kernel(_array_at)
 else:
@@ -145,4 +150,5 @@ else:
         """Return the one-dimensional array of `length` items of `dtype` that starts at `address` (no copy, no ownership)."""
         size = np.dtype(dtype).itemsize * int(length)
         buffer = (ctypes.c_char * size).from_address(int(address))
-        return np.frombuffer(buffer, dtype=dtype)
+        made: npt.NDArray[Any] = np.ndarray((int(length),), dtype=dtype, buffer=cast("Any", buffer))
+        return made

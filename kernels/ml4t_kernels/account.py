@@ -77,7 +77,7 @@ def _compact_open_list(ledger: Ledger) -> None:
     state = ledger.state[0]
     kept = 0
     for place in range(state["open_count"]):
-        asset = ledger.open_list[place]
+        asset = int(ledger.open_list[place])
         if asset >= 0:
             ledger.open_list[kept] = asset
             ledger.positions[asset]["slot"] = kept
@@ -192,7 +192,7 @@ def mark(ledger: Ledger, bar: Bar) -> None:
     closing = state["stage"] == Stage.MARKING
     equity = state["cash"]
     for place in range(state["open_count"]):
-        asset = ledger.open_list[place]
+        asset = int(ledger.open_list[place])
         position = ledger.positions[asset]
         close = bar.close[asset]
         if not isnan(close):

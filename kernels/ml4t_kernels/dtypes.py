@@ -1,8 +1,8 @@
 """Every record layout, each field with a title that gives meaning and unit. Nothing else spells a field.
 
-Field order is by size (8-byte fields first), so that the aligned layouts have padding only at the end.
-Prices are in quote currency per unit, money in account currency, times in ns since 1970-01-01 UTC, quantities are signed
-(negative = sell or short). NaN is "no price".
+Field order is by size (8-byte fields first), so that the aligned layouts have padding only at the end. Prices are in
+quote currency per unit, money in account currency, times in ns since 1970-01-01 UTC, quantities are signed (negative =
+sell or short). NaN is "no price".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
     "trade_dtype",
 ]
 
-Records: TypeAlias = npt.NDArray[np.void]
+Records: TypeAlias = Any  # a structured numpy array; numpy has no type for the fields of its rows
 Record: TypeAlias = Any  # one row: a numpy.void in plain Python, a record inside compiled code
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]

@@ -1,7 +1,8 @@
 """Entry points for Python: thin shims that take the address of the state record and call the kernels.
 
-One int64 costs about 0.05 us to pass, a structured array 0.1 us and a group of them several; the record holds the address
-of every other array. The store owns those arrays and keeps the addresses true. `bind` from `_jit` skips the dispatcher.
+One int64 costs about 0.05 us to pass, a structured array 0.1 us and a group of them several; the record holds the
+address of every other array. The store owns those arrays and keeps the addresses true. `bind` from `_jit` skips the
+dispatcher.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def advance(address: int) -> int:
 
 
 @entry
-def submit(  # noqa: PLR0913 - an order has this many fields
+def submit(
     address: int,
     asset: int,
     quantity: float,

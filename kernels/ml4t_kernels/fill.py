@@ -1,4 +1,4 @@
-"""Does an order trade on this bar, and from which price?"""
+"""Whether an order trades on a bar, and from which price."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["base_price"]
 
 
 @kernel
-def base_price(  # noqa: PLR0911, PLR0913 - one return for each row of the table in docs/execution.md
+def base_price(  # noqa: PLR0911 - one return for each row of the table in docs/execution.md
     order_type: int,
     quantity: float,
     limit_price: float,
@@ -22,9 +22,9 @@ def base_price(  # noqa: PLR0911, PLR0913 - one return for each row of the table
 ) -> float:
     """Return the price before slippage, or NaN when the order does not trade on this bar.
 
-    order_type: code OrderType. quantity: signed. limit_price, stop_price: of the order, NaN without. market_price: price of market orders.
-    gap_price: the first price that the order could see on this bar (a stop already beyond it trades there).
-    high, low: range of the bar. Comparisons are inclusive.
+    order_type: code OrderType. quantity: signed. limit_price, stop_price: of the order, NaN without. market_price:
+    price of market orders. gap_price: the first price that the order could see on this bar (a stop already beyond it
+    trades there). high, low: range of the bar. Comparisons are inclusive.
     """
     if order_type == OrderType.MARKET:
         return market_price

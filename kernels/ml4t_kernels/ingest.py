@@ -1,7 +1,7 @@
 """From long columns to panels: the loops of the data feed that numpy has no fast form of.
 
-Called with the addresses of contiguous arrays that the feed keeps alive. Addresses, because a column that comes out of a data
-frame without a copy is read-only, and a kernel compiled for writable arrays refuses it.
+Called with the addresses of contiguous arrays that the feed keeps alive. Addresses, because a column that comes out of
+a data frame without a copy is read-only, and a kernel compiled for writable arrays refuses it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["place_times", "rows_ascend", "scatter"]
 def place_times(times: int, rows: int, distinct: int, bars: int, codes: int) -> None:
     """Find each row's time among the distinct times, by a guess from even spacing and doubling steps from there.
 
-    times: address of int64[rows] (in). distinct: address of int64[bars], ascending, holding every time (in).
-    codes: address of int32[rows] (out).
+    times: address of int64[rows] (in). distinct: address of int64[bars], ascending, holding every time (in). codes:
+    address of int32[rows] (out).
     """
     time = array_at(times, rows, np.int64)
     known = array_at(distinct, bars, np.int64)
@@ -67,11 +67,11 @@ def rows_ascend(time_codes: int, asset_codes: int, rows: int, last: int, bars: i
 
 
 @entry
-def scatter(values: int, time_codes: int, asset_codes: int, rows: int, assets: int, panel: int, cells: int) -> None:  # noqa: PLR0913
+def scatter(values: int, time_codes: int, asset_codes: int, rows: int, assets: int, panel: int, cells: int) -> None:
     """Write each row's value to its cell.
 
-    values: address of float64[rows] (in). time_codes, asset_codes: addresses of int32[rows] (in).
-    panel: address of float64[cells] (out), cells = bars * assets.
+    values: address of float64[rows] (in). time_codes, asset_codes: addresses of int32[rows] (in). panel: address of
+    float64[cells] (out), cells = bars * assets.
     """
     value = array_at(values, rows, np.float64)
     time = array_at(time_codes, rows, np.int32)

@@ -12,10 +12,10 @@ __all__ = ["Bar", "Ledger"]
 class Ledger(NamedTuple):
     """All that an account owns. Every array is changed in place; none is ever replaced by a kernel.
 
-    state: state_dtype[1], params: params_dtype[1], contracts: contract_dtype[assets],
-    positions: position_dtype[assets], open_list: int64[open_capacity] columns of open positions in position order,
-    orders: order_dtype[order_capacity], live: int64[order_capacity] rows of pending orders in order of submission,
-    fills: fill_dtype[fill_capacity], trades: trade_dtype[trade_capacity].
+    state: state_dtype[1], params: params_dtype[1], contracts: contract_dtype[assets], positions:
+    position_dtype[assets], open_list: int64[open_capacity] columns of open positions in position order, orders:
+    order_dtype[order_capacity], live: int64[order_capacity] rows of pending orders in order of submission, fills:
+    fill_dtype[fill_capacity], trades: trade_dtype[trade_capacity].
     """
 
     state: Records
@@ -32,7 +32,8 @@ class Ledger(NamedTuple):
 class Bar(NamedTuple):
     """One bar of every asset; NaN in `close` means that the asset has no bar.
 
-    record: bar_dtype[1] (time in; equity and cash written when the bar closes), open, high, low, close: float64[assets].
+    record: bar_dtype[1] (time in; equity and cash written when the bar closes), open, high, low, close:
+    float64[assets].
     """
 
     record: Records

@@ -30,7 +30,7 @@ def opening_quantity(held: float, quantity: float) -> float:
 
 
 @kernel
-def check_cash(  # noqa: PLR0913 - the eight numbers that decide
+def check_cash(
     held: float,
     quantity: float,
     price: float,
@@ -41,8 +41,9 @@ def check_cash(  # noqa: PLR0913 - the eight numbers that decide
 ) -> tuple[int, float, float]:
     """Judge an order against a cash account: what it opens is paid in full, costs included, out of cash.
 
-    held, quantity: signed. price: after slippage. multiplier: money per point and unit. commission, cash: money. allow_short: short positions allowed.
-    Returns (code OrderReason, need, have); need and have are money and meaningful for INSUFFICIENT_CASH.
+    held, quantity: signed. price: after slippage. commission, cash: money. multiplier: money per point and unit.
+    allow_short: short positions allowed. Returns (code OrderReason, need, have); need and have are money and meaningful
+    for INSUFFICIENT_CASH.
     """
     opening = opening_quantity(held, quantity)
     new = held + quantity

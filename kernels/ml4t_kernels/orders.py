@@ -35,7 +35,7 @@ AUTO_REDUCE: int = -1  # reduce_only: decide from the position
 
 
 @kernel
-def submit(  # noqa: PLR0913 - an order has this many fields
+def submit(
     ledger: Ledger,
     asset: int,
     quantity: float,
@@ -46,9 +46,9 @@ def submit(  # noqa: PLR0913 - an order has this many fields
 ) -> int:
     """Append a pending order; nothing is checked against the account before its turn in a fill pass.
 
-    ledger: in-out. asset: column. quantity: signed. order_type: code OrderType. limit_price, stop_price: NaN when not used.
-    reduce_only: 1, 0, or -1 to decide from the position. Returns the order id (from 1), NO_ORDER for a quantity of
-    nothing, NO_ROOM before any change when the host has to grow the order buffer.
+    ledger: in-out. asset: column. quantity: signed. order_type: code OrderType. limit_price, stop_price: NaN when not
+    used. reduce_only: 1, 0, or -1 to decide from the position. Returns the order id (from 1), NO_ORDER for a quantity
+    of nothing, NO_ROOM before any change when the host has to grow the order buffer.
     """
     held = ledger.positions[asset]["quantity"]
     if quantity == 0.0 or (abs(quantity) <= LEAST_QUANTITY and quantity != -held):
@@ -137,8 +137,8 @@ def drop_finished(ledger: Ledger) -> None:
 def submit_target_weight(ledger: Ledger, asset: int, close: float, weight: float) -> int:
     """Submit the market order that brings an asset to a weight of the account value at its close.
 
-    ledger: in-out. asset: column. close: price now, NaN without a bar. weight: fraction of the account value, negative for a short.
-    Returns as `submit`; NO_ORDER also without a price and when the target is within a cent.
+    ledger: in-out. asset: column. close: price now, NaN without a bar. weight: fraction of the account value, negative
+    for a short. Returns as `submit`; NO_ORDER also without a price and when the target is within a cent.
     """
     if isnan(close):
         return NO_ORDER
@@ -156,14 +156,12 @@ def submit_target_weight(ledger: Ledger, asset: int, close: float, weight: float
 
 
 @kernel
-def submit_target_weights(
-    ledger: Ledger, close: FloatArray, weights: FloatArray, where: npt.NDArray[np.uint8], order_ids: IntArray
-) -> int:
+def submit_target_weights(ledger: Ledger, close: FloatArray, weights: FloatArray, where: npt.NDArray[np.uint8], order_ids: IntArray) -> int:
     """Submit a target weight for each asset with `where` set, in asset order.
 
     ledger: in-out. close, weights: float64[assets] (in). where: uint8[assets] (in). order_ids: int64[assets] (out).
-    Returns -1 when done; the number of the first asset whose weight is NaN or infinite, before any order.
-    The host has made room for one order an asset.
+    Returns -1 when done; the number of the first asset whose weight is NaN or infinite, before any order. The host has
+    made room for one order an asset.
     """
     for asset in range(len(weights)):
         if where[asset] and not isfinite(weights[asset]):
@@ -188,7 +186,5 @@ def submit_quantities(ledger: Ledger, quantities: FloatArray, where: npt.NDArray
     for asset in range(len(quantities)):
         order_ids[asset] = NO_ORDER
         if where[asset]:
-            order_ids[asset] = submit(
-                ledger, asset, quantities[asset], OrderType.MARKET, NO_PRICE, NO_PRICE, AUTO_REDUCE
-            )
+            order_ids[asset] = submit(ledger, asset, quantities[asset], OrderType.MARKET, NO_PRICE, NO_PRICE, AUTO_REDUCE)
     return -1

@@ -27,8 +27,9 @@ def per_unit(params: Record, base_price: float) -> float:
 def fill_price(base_price: float, slippage: float, quantity: float, limit_price: float) -> float:
     """Return the price after slippage against the trader.
 
-    base_price, slippage: per unit. quantity: signed. limit_price: the price is never worse than this; NaN for orders without a limit.
-    A sale whose base price is not negative stays at or above zero: slippage alone cannot make a price negative.
+    base_price, slippage: per unit. quantity: signed. limit_price: the price is never worse than this; NaN for orders
+    without a limit. A sale whose base price is not negative stays at or above zero: slippage alone cannot make a price
+    negative.
     """
     if quantity > 0.0:
         price = base_price + slippage

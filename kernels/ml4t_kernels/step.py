@@ -1,7 +1,7 @@
 """One bar. The engine loops over it, a live feed calls it once per closed bar from a one-row buffer.
 
-Both halves are resumable: they return a StepStatus other than OK *before* changing the item they cannot finish; the host
-does what is asked and calls the same half again.
+Both halves are resumable: they return a StepStatus other than OK *before* changing the item they cannot finish; the
+host does what is asked and calls the same half again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["close_bar", "open_bar"]
 def _is_exit(order: Record, held: float) -> bool:
     """Tell whether an order only reduces what is held (signed)."""
     quantity = order["quantity"]
-    return order["reduce_only"] == 1 or (held * quantity < 0.0 and abs(quantity) <= abs(held))
+    return order["reduce_only"] == 1 or (held * quantity < 0.0 and abs(quantity) <= abs(held))  # type: ignore[no-any-return]
 
 
 @kernel
 def _price_now(ledger: Ledger, bar: Bar, order: Record) -> float:
     """Return the base price at which an order trades on this bar, NaN when it waits (ledger, bar, order: in)."""
-    asset = order["asset"]
+    asset: int = order["asset"]
     close = bar.close[asset]
     if isnan(close):
         return close  # type: ignore[no-any-return]
@@ -56,7 +56,7 @@ def _attempt(ledger: Ledger, bar: Bar, row: int) -> int:
     state = ledger.state[0]
     params = ledger.params[0]
     order = ledger.orders[row]
-    asset = order["asset"]
+    asset: int = order["asset"]
     base = _price_now(ledger, bar, order)
     if isnan(base):
         return StepStatus.OK.value

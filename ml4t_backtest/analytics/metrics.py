@@ -1,8 +1,9 @@
 """The numbers of a run: from the account value per bar and the trade rows to one flat dictionary.
 
-Formulas: Sharpe = mean / standard deviation (ddof 1) of bar returns times the square root of bars per year; Sortino divides by the
-standard deviation (ddof 1) of the negative returns; bars per year are counted over the run (years of 365.25 days), not assumed. Drawdown
-starts from the initial cash. Trade figures are over closed and partial trades; winners made money after costs.
+Formulas: Sharpe = mean / standard deviation (ddof 1) of bar returns times the square root of bars per year; Sortino
+divides by the standard deviation (ddof 1) of the negative returns; bars per year are counted over the run (years of
+365.25 days), not assumed. Drawdown starts from the initial cash. Trade figures are over closed and partial trades;
+winners made money after costs.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ _YEAR_NS = 365.25 * 86_400 * 1e9
 _PAIRS = {"sharpe": "sharpe_ratio", "sortino": "sortino_ratio", "calmar": "calmar_ratio"}
 
 
-def compute_metrics(  # noqa: PLR0913 - what the numbers are made of
+def compute_metrics(
     initial_cash: float, times: IntArray, equity: FloatArray, fills: Records, trades: Records, multipliers: FloatArray
 ) -> dict[str, float]:
     """Return all metrics of a run as plain numbers.
 
-    times: int64[bars] ns UTC. equity: float64[bars]. fills, trades: record rows, open trades among them. multipliers: float64[assets].
+    times: int64[bars] ns UTC. equity: float64[bars]. fills, trades: record rows, open trades among them. multipliers:
+    float64[assets].
     """
     final = float(equity[-1]) if len(equity) else initial_cash
     total = final / initial_cash - 1.0
@@ -130,7 +132,7 @@ def _trade_metrics(trades: Records) -> dict[str, float]:
     }
 
 
-def _mean(values: Any) -> float:  # noqa: ANN401 - any numeric array
+def _mean(values: Any) -> float:
     return float(np.mean(values)) if len(values) else 0.0
 
 

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime as dt
 import hashlib
 import pathlib
 import sys
-from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
     import polars as pl
 
 __all__ = ["Built", "build", "main"]
@@ -69,8 +70,7 @@ def _read_source(package: str, member: str) -> tuple[str, bytes]:
         distribution = metadata.distribution(package)
     except metadata.PackageNotFoundError:
         raise ModuleNotFoundError(
-            f"the package {package!r} is not installed; "
-            "install both sources with: pip install arch skfolio",
+            f"the package {package!r} is not installed; install both sources with: pip install arch skfolio",
             name=package,
         ) from None
     label = f"{package} {distribution.version}, {member}"
@@ -105,9 +105,7 @@ def _stock_closes(content: bytes) -> pl.DataFrame:
     return days.unpivot(index="timestamp", variable_name="symbol", value_name="close")
 
 
-def _write(
-    name: str, label: str, content: bytes, frame: pl.DataFrame, outdir: pathlib.Path
-) -> Built:
+def _write(name: str, label: str, content: bytes, frame: pl.DataFrame, outdir: pathlib.Path) -> Built:
     import polars as pl
 
     complete = frame.filter(pl.col("close").is_not_null() & pl.col("close").is_not_nan())

@@ -170,7 +170,9 @@ def test_time_zones() -> None:
     utc = zoned.select(pl.col("timestamp").dt.convert_time_zone("UTC"), "symbol", x="close")
     assert dump(DataFeed(zoned, utc))[0][1]["A"]["signals"] == {"x": 10.5}
     refused("signals column 'timestamp' is UTC, that of prices is without time zone; give both", TWO, signals_df=utc)
-    refused("context column 'timestamp' is without time zone, that of prices is America/New_York", zoned, context_df=TWO.select("timestamp"))
+    refused(
+        "context column 'timestamp' is without time zone, that of prices is America/New_York", zoned, context_df=TWO.select("timestamp")
+    )
     mixed = pd.DataFrame({"timestamp": [pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-02")], "symbol": "A", "close": 1.0})
     refused("prices column 'timestamp' mixes time zones", mixed)
 
@@ -237,7 +239,11 @@ def test_scatter_equals_a_dictionary(data: st.DataObject) -> None:
     order = data.draw(st.permutations(list(cells)))
     stamps = days(7)
     frame = pl.DataFrame(
-        {"timestamp": [stamps[bar] for bar, _ in order], "symbol": [name for _, name in order], "close": [float(cells[key]) for key in order]}
+        {
+            "timestamp": [stamps[bar] for bar, _ in order],
+            "symbol": [name for _, name in order],
+            "close": [float(cells[key]) for key in order],
+        }
     )
     feed = DataFeed(frame)
     index = {when: number for number, when in enumerate(stamps)}

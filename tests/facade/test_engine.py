@@ -51,7 +51,9 @@ def test_with_a_config_its_values_hold_and_keywords_override() -> None:
     plain = Engine(feed(UP), Calls(buy_once), config).run()
     assert [fill.price for fill in plain.fills] == [11.0 + 0.001 * 11.0]
     assert [fill.commission for fill in plain.fills] == [100 * (11.0 + 0.001 * 11.0) * 1.0 * 0.001]
-    other = Engine(feed(UP), Calls(buy_once), config, execution_mode="SAME_BAR", initial_cash=7_000, commission_model=PerShareCommission(0.02, 0))
+    other = Engine(
+        feed(UP), Calls(buy_once), config, execution_mode="SAME_BAR", initial_cash=7_000, commission_model=PerShareCommission(0.02, 0)
+    )
     result = other.run()
     assert [(fill.price, fill.commission) for fill in result.fills] == [(10.0 + 0.001 * 10.0, 2.0)]
     assert result["initial_cash"] == 7_000.0
@@ -115,7 +117,11 @@ def test_two_exits_never_flip_a_position() -> None:
 
 def test_an_all_in_buy_is_accepted_and_leaves_no_negative_cash() -> None:
     for price in (3.0, 7.0, 0.3, 1.1, 49.99):
-        engine = Engine(feed({"A": [price, price * 2]}), Calls(lambda bar, data, broker: bar or broker.submit_order("A", broker.cash / data["A"]["close"])), initial_cash=1_000.0)
+        engine = Engine(
+            feed({"A": [price, price * 2]}),
+            Calls(lambda bar, data, broker: bar or broker.submit_order("A", broker.cash / data["A"]["close"])),
+            initial_cash=1_000.0,
+        )
         result = engine.run()
         assert len(result.fills) == 1
         assert 0.0 <= engine.broker.cash < 1e-9

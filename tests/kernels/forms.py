@@ -23,7 +23,7 @@ def compiled(kernel: Any) -> Any:
     count = plain(kernel).__code__.co_argcount
     names = ", ".join(f"x{number}" for number in range(count))
     made: dict[str, Any] = {"kernel": kernel}
-    exec(f"def call({names}): return kernel({names})", made)  # noqa: S102 - the argument count has to be literal for numba
+    exec(f"def call({names}): return kernel({names})", made)
     return numba.njit(error_model="numpy")(made["call"])
 
 

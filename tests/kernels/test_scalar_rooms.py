@@ -88,8 +88,16 @@ def test_commission_in_exact_fractions() -> None:
     assert plain(check_cash)(Fraction(0), Fraction(1), Fraction(1, 3), Fraction(3), Fraction(1, 7), Fraction(8, 7), False)[0] == 0
 
 
-@given(sizes, prices, st.sampled_from([1.0, 50.0, 0.1]), st.floats(0, 0.1), st.floats(0, 10), st.floats(0, 10), st.sampled_from(list(CommissionKind)))
-def test_commission_compiled_is_plain(  # noqa: PLR0913
+@given(
+    sizes,
+    prices,
+    st.sampled_from([1.0, 50.0, 0.1]),
+    st.floats(0, 0.1),
+    st.floats(0, 10),
+    st.floats(0, 10),
+    st.sampled_from(list(CommissionKind)),
+)
+def test_commission_compiled_is_plain(
     quantity: float, price: float, multiplier: float, rate: float, per_share: float, minimum: float, kind: CommissionKind
 ) -> None:
     row = params(commission_kind=kind, commission_rate=rate, commission_per_share=per_share, commission_minimum=minimum)
@@ -182,6 +190,6 @@ def test_opening_and_closing_parts(held: float, quantity: float) -> None:
 
 
 @given(sizes, sizes, prices, st.floats(0, 100), st.floats(0, 1e7), st.booleans())
-def test_check_cash_compiled_is_plain(held: float, quantity: float, price: float, cost: float, cash: float, short: bool) -> None:  # noqa: FBT001, PLR0913
+def test_check_cash_compiled_is_plain(held: float, quantity: float, price: float, cost: float, cash: float, short: bool) -> None:
     arguments = (held, quantity, price, 1.0, cost, cash, short)
     assert COMPILED[check_cash](*arguments) == plain(check_cash)(*arguments)

@@ -61,9 +61,7 @@ class Broker:
             reduce_only = reduces(q, self._account.quantity(asset))
         now = self._account.bar_index
         order_id = len(self._account.orders) + 1
-        order = OracleOrder(
-            order_id, asset, q, order_type, limit, stop, reduce_only, self._rules.zero, created_bar=now, active_bar=now
-        )
+        order = OracleOrder(order_id, asset, q, order_type, limit, stop, reduce_only, self._rules.zero, created_bar=now, active_bar=now)
         self._account.orders.append(order)
         self._account.pending.append(order)
         return order_id

@@ -74,9 +74,7 @@ def _record_exit(
     m = account.rules.multipliers[fill.asset]
     pnl = (fill.price - position.entry_price) * quantity * m - entry_share - exit_commission
     commission = entry_share + exit_commission
-    trade = _trade(
-        fill.asset, position, quantity, m, fill.time, fill.price, fill.slippage, pnl, commission, status, "signal"
-    )
+    trade = _trade(fill.asset, position, quantity, m, fill.time, fill.price, fill.slippage, pnl, commission, status, "signal")
     account.trades.append(trade)
 
 

@@ -14,7 +14,7 @@ def main() -> None:
     assert not COMPILED, "this worker is the run without compilation"
     while True:
         try:
-            case, arrays = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent process
+            case, arrays = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
         engine = build_engine(case, arrays=arrays)

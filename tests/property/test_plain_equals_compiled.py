@@ -33,10 +33,10 @@ def plain() -> Iterator[Ask]:
         assert worker.stdin is not None
         assert worker.stdout is not None
 
-        def ask(case: Case, arrays: bool) -> Any:  # noqa: FBT001
+        def ask(case: Case, arrays: bool) -> Any:
             pickle.dump((case, arrays), worker.stdin)  # type: ignore[arg-type]
             worker.stdin.flush()  # type: ignore[union-attr]
-            return pickle.load(worker.stdout)  # type: ignore[arg-type] # noqa: S301 - our own worker
+            return pickle.load(worker.stdout)  # type: ignore[arg-type]
 
         yield ask
         worker.stdin.close()

@@ -1,0 +1,79 @@
+"""The row about one fill: the compiled entry points driven as the engine drives them, without any strategy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from measure import in_turn
+from report import UNITS, Row
+from workloads import INITIAL_CASH, QUANTITY, Empty, Size, make_frames
+
+from ml4t_backtest import DataFeed, Engine
+from ml4t_backtest.calls import call, step
+from ml4t_backtest.store import address_of
+from ml4t_kernels.codes import StepStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from setting import Setting
+
+    from ml4t_backtest.store import Store
+
+_SIZE = Size(assets=250, bars=1_000)
+_ROOM = 1 << 19
+
+
+def drive(store: Store, *, orders: bool) -> None:
+    """Run all bars; with orders, buy every asset on one bar and sell it on the next."""
+    rows, assets = store.market.close.shape
+    quantities = (np.full(assets, QUANTITY), np.full(assets, -QUANTITY))
+    addresses = tuple(address_of(one) for one in quantities)
+    where, ids = address_of(store.scratch_where), address_of(store.scratch_ids)
+    advance, submit = call("advance"), call("submit_quantities")
+    columns, address = store.columns, store.address
+    for bar in range(rows + 1):  # the last call closes the last bar
+        status = advance(address)
+        if status > StepStatus.OK_WITH_FILLS:
+            step("advance", store, status)
+        if orders and bar < rows:
+            if columns.order_count[0] + assets > columns.order_capacity[0]:
+                store.grow_orders(assets)
+            submit(address, addresses[bar % 2], where, ids)
+
+
+def _contestants(feed: DataFeed) -> list[Callable[[], Callable[[], None]]]:
+    """Return what prepares a run without orders, one with growing records, and one whose records have room from the start."""
+
+    def prepare(*, orders: bool, room: bool) -> Callable[[], None]:
+        store = Engine(feed, Empty(), initial_cash=INITIAL_CASH)._store
+        while room and len(store.fills) < _ROOM:
+            store.grow_fills()
+            store.grow_trades()
+            store.grow_orders(len(store.orders))
+
+        def run() -> None:
+            drive(store, orders=orders)
+            if orders and int(store.columns.fill_count[0]) != _SIZE.cells:
+                raise AssertionError(f"{store.columns.fill_count[0]} fills, expected {_SIZE.cells}")
+
+        return run
+
+    return [
+        lambda: prepare(orders=False, room=False),
+        lambda: prepare(orders=True, room=False),
+        lambda: prepare(orders=True, room=True),
+    ]
+
+
+def one_fill(setting: Setting) -> list[Row]:
+    """Return the cost of submitting and filling one order, half of them opening and half closing a position, records written."""
+    feed = DataFeed(prices_df=make_frames(_SIZE).prices)
+    idle, growing, roomy = in_turn(_contestants(feed), setting.repeats + 2)
+    rows = []
+    for label, took in (("one fill in the kernel", growing), ("the same, records with room", roomy)):
+        each = (took - idle) / (_SIZE.cells * UNITS["ns"])
+        limits = (100.0, 40.0) if took is growing else (None, None)
+        rows.append(Row(label, "per fill incl. order, records", "ns", each.cpu, each.wall, *limits))
+    return rows
