@@ -205,7 +205,7 @@ def test_a_command_is_needed_and_the_demo_a_folder(arguments: list[str], words: 
     assert words in error_of(capsys)
 
 
-@pytest.mark.filterwarnings("always")
+@pytest.mark.filterwarnings("ignore:interrupted")
 def test_demo_stops_at_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
