@@ -274,16 +274,13 @@ def _results_folder(folder: Path, *, force: bool) -> Path:
 
 
 def _settings(options: argparse.Namespace) -> BacktestConfig:
-    import yaml
 
     from ml4t_backtest.config import BacktestConfig
 
     try:
         settings = BacktestConfig.from_yaml(options.config) if options.config else BacktestConfig.from_preset(options.preset)
         return settings if options.cash is None else settings.replace(initial_cash=options.cash)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--config: {options.config} is no text: {error}") from error
-    except (ValueError, TypeError, OSError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise UsageError(str(error)) from error
 
 

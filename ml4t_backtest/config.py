@@ -171,7 +171,8 @@ class BacktestConfig:
                     raise ValueError(
                         f"unknown key {key!r} in config section {section!r}, expected one of {keys}{did_you_mean(str(key), keys)}"
                     )
-                values[names[section, key]] = value
+                name = names[section, key]
+                values[name] = _from_text(value) if name not in _ENUMS else value
         return cls(**values, preset_name=preset_name)
 
     @classmethod
@@ -179,9 +180,11 @@ class BacktestConfig:
         """Read a config from a YAML file; `preset_name` becomes the file's stem. Errors as `from_dict`, naming the file."""
         import yaml
 
-        text = Path(path).read_text(encoding="utf-8")
         try:
+            text = Path(path).read_text(encoding="utf-8")
             return cls.from_dict(yaml.safe_load(text) or {}, preset_name=Path(path).stem)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is no text file: {error}") from error
         except (TypeError, ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -214,6 +217,14 @@ _PRESETS: dict[str, dict[str, Any]] = {
 def list_presets() -> list[str]:
     """Return the names that `BacktestConfig.from_preset` takes."""
     return sorted(_PRESETS)
+
+
+def _from_text(value: Any) -> Any:
+    """Return a number that YAML takes for text (1e-3 without a dot is one) as a number, all else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _number(name: str, value: object, least: float) -> float:

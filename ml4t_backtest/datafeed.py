@@ -85,7 +85,8 @@ class DataFeed:
         panels = self.panels
         span = f", {panels.timestamps[0]} to {panels.timestamps[-1]}" if panels.bars else ""
         signals = f", signals {', '.join(panels.signals)}" if panels.signals else ""
-        return f"DataFeed({panels.bars} bars, {len(panels.assets)} assets{span}{signals})"
+        plural = "" if len(panels.assets) == 1 else "s"
+        return f"DataFeed({panels.bars} bars, {len(panels.assets)} asset{plural}{span}{signals})"
 
 
 def _one_of(role: str, frame: FrameLike | None, path: FrameLike | None) -> FrameLike | None:

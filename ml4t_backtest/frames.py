@@ -34,7 +34,7 @@ def read_frame(source: FrameLike, role: str, columns: tuple[str, ...] | None = N
     if isinstance(source, (str, Path)):
         if not Path(source).exists():
             raise FileNotFoundError(f"{role}: no such Parquet file: {source}")
-        source = pl.scan_parquet(source)
+        return _from_parquet(Path(source), role, columns)
     if isinstance(source, pl.LazyFrame):
         names = source.collect_schema().names()
         if columns is not None:
@@ -54,6 +54,16 @@ def read_frame(source: FrameLike, role: str, columns: tuple[str, ...] | None = N
         f"{role} was a {kind.__module__}.{kind.__qualname__}, expected a Polars DataFrame or LazyFrame, a pandas DataFrame,"
         " a pyarrow Table, or the path of a Parquet file"
     )
+
+
+def _from_parquet(path: Path, role: str, columns: tuple[str, ...] | None) -> pl.DataFrame:
+    """Read a Parquet file, of the columns only those wanted. Raises ValueError for what is no Parquet."""
+    import polars as pl
+
+    try:
+        return read_frame(pl.scan_parquet(path), role, columns)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{role}: {path} cannot be read as Parquet: {error}") from error
 
 
 def _from_pandas(source: Any, role: str) -> pl.DataFrame:

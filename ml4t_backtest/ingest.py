@@ -175,7 +175,7 @@ def _number_signals(frame: pl.DataFrame, prices: _Rows, assets: tuple[str, ...],
         unknown = sorted(set(names.filter(pl.Series(codes < 0)).to_list()))
         if (codes < 0).all():
             raise ValueError(f"signals are for {shortened(unknown)}, none of which has prices ({shortened(assets)})")
-        warnings.warn(f"signals of assets without prices are not used: {shortened(unknown)}", UserWarning, stacklevel=5)
+        warnings.warn(f"signals of assets without prices are not used: {shortened(unknown)}", UserWarning, stacklevel=4)
         known = pl.Series(codes >= 0)
         frame = frame.filter(known)
         axis = TimeAxis(axis.nanoseconds.filter(known).rechunk(), axis.dtype)
@@ -336,7 +336,7 @@ def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str
         warnings.warn(
             f"{unseen} signal rows have no price row for their asset and time and are never seen, the first is {rows.where(first)}",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
     panels: dict[str, FloatArray] = {}
     decoders: dict[str, Callable[[float], Any]] = {}

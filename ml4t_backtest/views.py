@@ -118,6 +118,8 @@ class Bar(Mapping[str, Any]):
         return dict, (plain_bar(self),)  # copies and pickles are plain dicts
 
     def _unknown(self, name: str) -> str:
+        if name in self._signals:
+            return f"bar of {self._asset!r} has no field {name!r}; it is a signal: bar['signals'][{name!r}]"
         fields = (*self._columns, "signals")
         return (
             f"bar of {self._asset!r} has no field {name!r}, only {', '.join(fields)}{did_you_mean(str(name), fields)}"

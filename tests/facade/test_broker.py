@@ -32,7 +32,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"order_type": "limit", "limit_price": math.nan}, r"limit_price was nan for 'AAPL'"),
     ({"limit_price": 10.0}, r"a market order of 'AAPL' at .* takes no limit_price, it was 10.0"),
     ({"order_type": "limit", "limit_price": 9.0, "stop_price": 8.0}, r"takes no stop_price"),
-    ({"order_type": "lmit", "limit_price": 9.0}, r"order_type was 'lmit', expected one of .*did you mean 'limit'"),
+    ({"order_type": "limitt", "limit_price": 9.0}, r"order_type was 'limitt', expected one of .*did you mean 'limit'"),
     ({"side": "by"}, r"side was 'by', expected one of"),
 ]
 

@@ -69,6 +69,8 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
     config.to_yaml(tmp_path / "mine.yaml")
     read = BacktestConfig.from_yaml(tmp_path / "mine.yaml")
     assert read == config.replace(preset_name="mine")
+    (tmp_path / "number.yaml").write_text("commission: {rate: 1e-4}")
+    assert BacktestConfig.from_yaml(tmp_path / "number.yaml").commission_rate == 1e-4
     (tmp_path / "empty.yaml").write_text("")
     assert BacktestConfig.from_yaml(tmp_path / "empty.yaml").to_dict() == BacktestConfig().to_dict()
 
@@ -76,7 +78,7 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cash: {intial: 5}", r"bad.yaml: unknown key 'intial' in config section 'cash'.*did you mean 'initial'"),
+        ("cash: {initil: 5}", r"bad.yaml: unknown key 'initil' in config section 'cash'.*did you mean 'initial'"),
         ("cahs: {initial: 5}", r"unknown config section 'cahs'.*did you mean 'cash'"),
         ("cash: 5", r"config section 'cash' was a int, expected a mapping"),
         ("[1, 2]", r"config was a list, expected a mapping"),

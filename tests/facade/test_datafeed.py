@@ -94,6 +94,7 @@ def test_wrong_types() -> None:
         DataFeed([1, 2, 3])
     with pytest.raises(FileNotFoundError, match="no such Parquet file: nowhere.parquet"):
         DataFeed("nowhere.parquet")
+    refused("prices: .*test_datafeed.py cannot be read as Parquet", __file__)
     refused("'timestamp' has type String, expected Datetime or Date; parse it", TWO.with_columns(pl.col("timestamp").cast(pl.String)))
     refused("'timestamp' has type Int64", TWO.with_columns(pl.lit(1, pl.Int64).alias("timestamp")))
     refused("column 'close' has type String, expected numbers", TWO.with_columns(pl.col("close").cast(pl.String)))
