@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import floors
 from dict_engine import DictEngine, DictFeed
 from measure import Time, in_turn
 from report import UNITS, Row
@@ -131,7 +132,10 @@ def every_asset(setting: Setting) -> list[Row]:
     contest = Contest(setting, "every_asset", setting.many)
     times = contest.times()
     label = f"every asset, {contest.fills:,} fills"
-    return [_row(label, "per asset-bar", "ns", times, setting.many.size.cells, must=350.0, aim=230.0), _whole(setting)]
+    floor = _row(
+        "(its loop over ready plain dicts)", "per asset-bar", "ns", (floors.every_asset(setting.many, setting.repeats), None, None), 1
+    )
+    return [_row(label, "per asset-bar", "ns", times, setting.many.size.cells, must=350.0, aim=230.0), _whole(setting), floor]
 
 
 def _whole(setting: Setting) -> Row:
@@ -168,7 +172,10 @@ def single_series(setting: Setting) -> list[Row]:
 def array_signals(setting: Setting) -> list[Row]:
     """Return the cost of the trades of `every_asset` decided on whole rows."""
     times = Contest(setting, "array_signals", setting.many).times()
-    return [_row("array signals", "per asset-bar", "ns", times, setting.many.size.cells, must=60.0, aim=30.0)]
+    floor = _row(
+        "(its decisions on bare arrays)", "per asset-bar", "ns", (floors.array_signals(setting.many, setting.repeats), None, None), 1
+    )
+    return [_row("array signals", "per asset-bar", "ns", times, setting.many.size.cells, must=60.0, aim=30.0), floor]
 
 
 def array_weights(setting: Setting) -> list[Row]:

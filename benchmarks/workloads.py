@@ -174,10 +174,9 @@ class ArraySignals(ArrayStrategy):
         pred = rows.signal("pred")
         held = rows.positions
         flat = held == 0.0
-        buys = flat & (pred > self.threshold)
-        sells = ~flat & (pred < -self.threshold)
-        if (buys | sells).any():
-            broker.submit_orders(QUANTITY * buys - held * sells)
+        trades = (np.abs(pred) > self.threshold) & (flat == (pred > 0.0))
+        if np.count_nonzero(trades):
+            broker.submit_orders(np.where(flat, QUANTITY, -held), where=trades)
 
 
 class ArrayWeightsEveryBar(ArrayStrategy):

@@ -11,7 +11,6 @@ import numpy as np
 from ml4t_backtest.calls import call
 from ml4t_backtest.handles import ORDER_TYPES, Order, Position, PositionBook
 from ml4t_backtest.hints import did_you_mean, shortened
-from ml4t_backtest.memory import address_of
 from ml4t_backtest.records import fills_of, trades_of
 from ml4t_backtest.types import Fill, OrderSide, OrderType, Trade, member
 from ml4t_kernels.codes import OrderReason, OrderStatus
@@ -218,11 +217,10 @@ class Broker:
         store.scratch_values[:] = self._checked_row(noun, values)
         store.scratch_where[:] = 1 if where is None else self._checked_row("where", where).astype(np.bool_)
         self._ensure_room(len(self._columns))
-        ids = np.zeros(len(self._columns), dtype=np.int64)
-        bad = call(kernel)(self._address, address_of(store.scratch_values), address_of(store.scratch_where), address_of(ids))
+        bad = call(kernel)(self._address, *store.scratch_addresses)
         if bad >= 0:
             raise ValueError(self._bad_number(noun, float(store.scratch_values[bad]), self._panels.assets[bad]))
-        return ids
+        return store.scratch_ids.copy()
 
     def _checked_row(self, noun: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
         row = np.asarray(values)

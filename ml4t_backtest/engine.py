@@ -195,7 +195,8 @@ class Engine:
             if status > StepStatus.OK_WITH_FILLS:
                 step("advance", store, status)
             on_arrays(timestamps[bar], Rows(panels, store, bar), {} if context is None else context.at(bar), broker)
-            book.settle()
+            if book.open:
+                book.settle()
 
     def _finish_bar(self) -> None:
         if self._store.columns.stage[0] != Stage.CLOSED:

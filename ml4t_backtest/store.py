@@ -73,7 +73,7 @@ class Store:
     """All arrays of one account over one market, and the state record through which kernels find them."""
 
     def __init__(self, market: Market, params: Records, contracts: Records, initial_cash: float, capacity: int = FIRST_CAPACITY) -> None:
-        rows, assets = market.close.shape
+        bars, assets = market.close.shape
         self.market = market
         self.params = _exactly(params, params_dtype)
         self.contracts = _exactly(contracts, contract_dtype)
@@ -85,19 +85,22 @@ class Store:
         self.live = np.zeros(capacity, dtype=np.int64)
         self.fills = np.zeros(capacity, dtype=fill_dtype)
         self.trades = np.zeros(capacity, dtype=trade_dtype)
-        self.bars = np.zeros(rows, dtype=bar_dtype)
+        self.bars = np.zeros(bars, dtype=bar_dtype)
         self.bars["time"] = market.times
+        # One row each of numbers, choices and order ids, for orders given as arrays; their addresses never change.
         self.scratch_values = np.zeros(assets, dtype=np.float64)
         self.scratch_where = np.ones(assets, dtype=np.uint8)
         self.scratch_ids = np.zeros(assets, dtype=np.int64)
+        rows: tuple[npt.NDArray[Any], ...] = (self.scratch_values, self.scratch_where, self.scratch_ids)
+        self.scratch_addresses = tuple(address_of(row) for row in rows)
         state = self.state[0]
         state["cash"] = initial_cash
         state["equity"] = initial_cash
-        state["time"] = market.times[0] if rows else 0
+        state["time"] = market.times[0] if bars else 0
         state["bar"] = -1
         state["row"] = -1
         state["row_step"] = 1
-        state["rows"] = rows
+        state["rows"] = bars
         state["assets"] = assets
         state["open_capacity"] = len(self.open_list)
         self._write_addresses()

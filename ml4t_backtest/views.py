@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "Data", "DataWindow", "Signals", "plain_bar"]
 
+_ABSENT = object()
 _NO_SIGNALS: Mapping[str, Any] = MappingProxyType({})
 
 PRICE_FIELDS = ("open", "high", "low", "close", "volume")
@@ -34,34 +35,34 @@ _signals_of = attrgetter("_signals")
 class Signals(Mapping[str, Any]):
     """The signals of one asset on one bar. A missing signal (null or NaN) is an absent key, so `get` gives its default."""
 
-    __slots__ = ("_clock", "_columns", "_decoders")
+    __slots__ = ("_clock", "_coded", "_columns")
 
-    def __init__(self, clock: list[int], columns: dict[str, Any], decoders: dict[str, Callable[[float], Any]]) -> None:
+    def __init__(self, clock: list[int], columns: dict[str, Any], coded: dict[str, tuple[Any, Callable[[float], Any]]]) -> None:
         self._clock = clock
-        self._columns = columns
-        self._decoders = decoders
+        self._columns = columns  # plain floats
+        self._coded = coded  # all else: the column of numbers, and what turns a number into the user's value
 
     def __getitem__(self, name: str) -> Any:
-        value = self._columns[name][self._clock[0]]
-        if value != value:  # noqa: PLR0124 - NaN
+        value = self.get(name, _ABSENT)
+        if value is _ABSENT:
             raise KeyError(name)
-        return self._decoders[name](value) if name in self._decoders else value
+        return value
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the signal, or `default` when this bar has none of that name."""
         column = self._columns.get(name)
-        if column is None:
+        if column is not None:
+            value = column[self._clock[0]]
+            return value if value == value else default  # noqa: PLR0124 - NaN
+        if name not in self._coded:
             return default
+        column, decode = self._coded[name]
         value = column[self._clock[0]]
-        if value != value:  # noqa: PLR0124 - NaN
-            return default
-        return self._decoders[name](value) if name in self._decoders else value
+        return decode(value) if value == value else default  # noqa: PLR0124 - NaN
 
     def __iter__(self) -> Iterator[str]:
-        now = self._clock[0]
-        for name, column in self._columns.items():
-            value = column[now]
-            if value == value:  # noqa: PLR0124 - not NaN
+        for name in (*self._columns, *self._coded):
+            if self.get(name, _ABSENT) is not _ABSENT:
                 yield name
 
     def __len__(self) -> int:
@@ -86,11 +87,11 @@ class Bar(Mapping[str, Any]):
         self._signals: Mapping[str, Any] = _NO_SIGNALS
 
     def __getitem__(self, name: str) -> Any:
+        if name == "signals":
+            return self._signals
         try:
             value = self._columns[name][self._clock[0]]
         except KeyError:
-            if name == "signals":
-                return self._signals
             raise KeyError(self._unknown(name)) from None
         return value if value == value else None  # noqa: PLR0124 - NaN
 
@@ -170,6 +171,7 @@ class Data(Mapping[str, Bar]):
 
     def keys(self) -> KeysView[str]:
         """Return the assets that have a bar now."""
+        self._everything = True
         return self._bars.keys()
 
     def values(self) -> ValuesView[Bar]:
@@ -201,6 +203,7 @@ class DataWindow:
         self._columns = {asset: column for column, asset in enumerate(panels.assets)}
         self._complete = panels.complete
         self._has_signals = bool(panels.signals)
+        self._few = len(panels.assets) // 2
         self._shown = -1  # the bar whose presence `data` shows
         self.data = Data(dict(self._all))
         self._calibrate()
@@ -209,8 +212,10 @@ class DataWindow:
         fields = {name: self._panels.price_views[name][column] for name in PRICE_FIELDS}
         bar = Bar(asset, self._clock, fields)
         if self._panels.signal_views:
-            signals = {name: views[column] for name, views in self._panels.signal_views.items()}
-            bar._signals = Signals(self._clock, signals, self._panels.decoders)
+            decoders = self._panels.decoders
+            plain = {name: views[column] for name, views in self._panels.signal_views.items() if name not in decoders}
+            coded = {name: (self._panels.signal_views[name][column], decode) for name, decode in decoders.items()}
+            bar._signals = Signals(self._clock, plain, coded)
         return bar
 
     def _calibrate(self) -> None:
@@ -234,23 +239,34 @@ class DataWindow:
 
     def settle(self) -> None:
         """End the turn of user code: freeze what it kept of this bar. Call before anything moves."""
-        if _references(self.data) > self._idle_data or _references(self.data._bars) > self._idle_bars:
+        if _references(self.data) > self._idle_data:
             self._replace_all()
             return
-        if self.data._everything:
+        touched = self.data._touched
+        if self.data._everything or len(touched) > self._few:
+            touched.clear()
             self.data._everything = False
-            if self.data._touched:
-                self.data._touched.clear()
-            bars = self.data._bars.values()
-            if max(map(_references, bars), default=0) > self._idle_bar or (
-                self._has_signals and max(map(_references, map(_signals_of, bars)), default=0) > self._idle_signals
-            ):
-                del bars
+            if _references(self.data._bars) > self._idle_bars:
+                self._replace_all()
+            elif self._any_kept():
                 self._replace_kept(list(self.data._bars))
-        elif self.data._touched:
-            names = {bar._asset for bar in self.data._touched}
-            self.data._touched.clear()
-            self._replace_kept(list(names))
+        elif touched:
+            names = {bar._asset for bar in touched} if len(touched) > 1 else (touched[0]._asset,)
+            touched.clear()
+            for name in names:
+                if _references(self._all[name]) > self._idle_bar or (
+                    self._has_signals and _references(self._all[name]._signals) > self._idle_signals
+                ):
+                    self._replace_kept([name])
+
+    def _any_kept(self) -> bool:
+        """Tell whether any bar or signals of this bar is referenced from outside."""
+        bars = self.data._bars.values()
+        if not bars:
+            return False
+        if max(map(_references, bars)) > self._idle_bar:
+            return True
+        return self._has_signals and max(map(_references, map(_signals_of, bars))) > self._idle_signals
 
     def _replace_kept(self, names: list[str]) -> None:
         frozen = [self._clock[0]]

@@ -29,7 +29,7 @@ from numba.core import cgutils
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 
-__all__ = ["COMPILED", "array_at", "bind", "cache_folder", "entry", "kernel", "source_digest"]
+__all__ = ["COMPILED", "array_at", "bind", "cache_folder", "entry", "kernel", "long_entry", "source_digest"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,7 +42,7 @@ COMPILED: bool = not config.DISABLE_JIT
 
 # fastmath stays off: it lets the optimiser assume that there is no NaN, and NaN is our "no bar".
 # error_model "numpy" makes a division by zero inf or NaN, as in plain numpy, instead of an exception.
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
 
 # Kernels that only other kernels call need no wrapper for Python: without it a cold start takes half the time.
 _INNER: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True}
@@ -113,14 +113,26 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", compiled)
 
 
-def entry(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile `function` as an entry point called from Python: cached on disk, compiled on first use."""
+def _cached(function: Callable[P, R], *, nogil: bool) -> Callable[P, R]:
     before = config.CACHE_DIR
     config.CACHE_DIR = _CACHE_FOLDER
     try:
-        return cast("Callable[P, R]", numba.njit(cache=COMPILED, **_OPTIONS)(function))
+        return cast("Callable[P, R]", numba.njit(cache=COMPILED, nogil=nogil, **_OPTIONS)(function))
     finally:
         config.CACHE_DIR = before
+
+
+def entry(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` as an entry point for short calls from Python: cached on disk, compiled on first use.
+
+    It keeps the global interpreter lock: giving it up and taking it again would cost a third of such a call.
+    """
+    return _cached(function, nogil=False)
+
+
+def long_entry(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` as an entry point for long calls: as `entry`, but other threads run meanwhile."""
+    return _cached(function, nogil=True)
 
 
 def bind(function: Callable[P, R], signature: str) -> Callable[P, R]:

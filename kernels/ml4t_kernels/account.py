@@ -1,4 +1,7 @@
-"""Apply a fill to cash, position and trades; mark positions to the market."""
+"""Apply a fill to cash, position and trade row; mark positions to the market.
+
+Hot paths take single rows: a record travels as one pointer, an array as seven words.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,20 @@ from math import isnan
 
 from ._jit import kernel
 from .codes import ExitReason, Stage, TradeStatus
-from .dtypes import NO_SLOT, Record
-from .ledger import Bar, Ledger
+from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
 from .margin import DUST, opening_quantity
 from .pnl import average, excursion, notional, profit
 
-__all__ = ["append_fill", "apply_fill", "mark"]
+__all__ = ["apply_fill", "close_gaps", "mark", "write_fill"]
 
 
 @kernel
-def append_fill(ledger: Ledger, order: Record, quantity: float, price: float, slippage: float, commission: float) -> Record:
-    """Write the next fill row and return it. The caller has made sure that there is room.
+def write_fill(state: Record, order: Record, fill: Record, quantity: float, price: float, slippage: float, commission: float) -> None:
+    """Write the next fill row and count it.
 
-    ledger: in-out. order: record order_dtype (in). quantity: signed. price: after slippage. slippage: per unit.
-    commission: money.
+    state: in-out. order: in. fill: the row after the last (out; `position` is left to `apply_fill`). quantity: signed. price: after
+    slippage. slippage: per unit. commission: money.
     """
-    state = ledger.state[0]
-    fill = ledger.fills[state["fill_count"]]
     state["fill_count"] += 1
     fill["order_id"] = order["order_id"]
     fill["asset"] = order["asset"]
@@ -32,33 +32,30 @@ def append_fill(ledger: Ledger, order: Record, quantity: float, price: float, sl
     fill["bar"] = state["bar"]
     fill["commission"] = commission
     fill["slippage"] = slippage
-    return fill
 
 
 @kernel
-def _append_trade(ledger: Ledger, fill: Record, quantity: float, entry_commission: float, exit_commission: float, status: int) -> None:
-    """Write the trade that a fill makes out of `quantity` (signed as the position) of the open position.
+def _write_trade(
+    state: Record, position: Record, fill: Record, trade: Record, multiplier: float, quantity: float, entry_share: float, exit_share: float
+) -> None:
+    """Write the trade that a fill makes out of `quantity` (signed as the position) of the open position, and count it.
 
-    ledger: in-out. fill: record fill_dtype (in). Commissions: money. status: code TradeStatus.
+    state, trade: in-out. position, fill: in. entry_share, exit_share: commissions [money]. The status is CLOSED.
     """
-    state = ledger.state[0]
-    asset = fill["asset"]
-    position = ledger.positions[asset]
-    multiplier = ledger.contracts[asset]["multiplier"]
-    price = fill["price"]
-    trade = ledger.trades[state["trade_count"]]
     state["trade_count"] += 1
-    trade["asset"] = asset
+    entry = position["entry_price"]
+    price = fill["price"]
+    trade["asset"] = fill["asset"]
     trade["entry_time"] = position["entry_time"]
     trade["exit_time"] = fill["timestamp"]
-    trade["entry_price"] = position["entry_price"]
+    trade["entry_price"] = entry
     trade["exit_price"] = price
     trade["quantity"] = quantity
-    trade["pnl"] = profit(position["entry_price"], price, quantity, multiplier) - entry_commission - exit_commission
-    move = excursion(position["entry_price"], price, quantity)
+    trade["pnl"] = profit(entry, price, quantity, multiplier) - entry_share - exit_share
+    move = excursion(entry, price, quantity)
     trade["pnl_percent"] = move
     trade["bars_held"] = fill["bar"] - position["entry_bar"]
-    trade["commission"] = entry_commission + exit_commission
+    trade["commission"] = entry_share + exit_share
     trade["slippage"] = (position["entry_slippage"] + fill["slippage"]) * abs(quantity) * multiplier
     trade["entry_slippage"] = position["entry_slippage"]
     trade["exit_slippage"] = fill["slippage"]
@@ -67,31 +64,30 @@ def _append_trade(ledger: Ledger, fill: Record, quantity: float, entry_commissio
     trade["mfe"] = move if move > best else best
     trade["mae"] = move if move < worst else worst
     trade["multiplier"] = multiplier
-    trade["status"] = status
+    trade["status"] = TradeStatus.CLOSED
     trade["exit_reason"] = ExitReason.SIGNAL
 
 
 @kernel
-def _compact_open_list(ledger: Ledger) -> None:
-    """Close the gaps that closed positions left in the open list (ledger: in-out)."""
-    state = ledger.state[0]
+def close_gaps(state: Record, positions: Records, open_list: IntArray) -> None:
+    """Close the gaps that closed positions left in the open list (state, positions, open_list: in-out)."""
     kept = 0
     for place in range(state["open_count"]):
-        asset = int(ledger.open_list[place])
+        asset = open_list[place]
         if asset >= 0:
-            ledger.open_list[kept] = asset
-            ledger.positions[asset]["slot"] = kept
+            open_list[kept] = asset
+            positions[asset]["slot"] = kept
             kept += 1
     state["open_count"] = kept
     state["open_gaps"] = 0
 
 
 @kernel
-def _open_position(ledger: Ledger, fill: Record, quantity: float, commission: float) -> None:
-    """Start a position of `quantity` (signed) from a fill; a flip keeps its place in the open list (ledger: in-out)."""
-    state = ledger.state[0]
-    asset = fill["asset"]
-    position = ledger.positions[asset]
+def _open_position(state: Record, position: Record, fill: Record, quantity: float, commission: float, open_list: IntArray) -> None:
+    """Start a position of `quantity` (signed) from a fill; a flip keeps its place in the open list.
+
+    state, position, open_list: in-out; the caller has made sure that the list has room. fill: in. commission: money.
+    """
     position["quantity"] = quantity
     position["entry_price"] = fill["price"]
     position["current_price"] = fill["price"]
@@ -103,37 +99,30 @@ def _open_position(ledger: Ledger, fill: Record, quantity: float, commission: fl
     position["entry_time"] = fill["timestamp"]
     position["entry_bar"] = fill["bar"]
     if position["slot"] < 0:
-        if state["open_count"] == state["open_capacity"]:
-            _compact_open_list(ledger)
         position["slot"] = state["open_count"]
-        ledger.open_list[state["open_count"]] = asset
+        open_list[state["open_count"]] = fill["asset"]
         state["open_count"] += 1
 
 
 @kernel
-def _close_position(ledger: Ledger, asset: int) -> None:
-    """Make the position of an asset flat (ledger: in-out)."""
-    position = ledger.positions[asset]
-    position["quantity"] = 0.0
-    position["entry_commission"] = 0.0
-    ledger.open_list[position["slot"]] = NO_SLOT
-    position["slot"] = NO_SLOT
-    ledger.state[0]["open_gaps"] += 1
+def _change_position(state: Record, position: Record, fill: Record, trade: Record, multiplier: float, open_list: IntArray) -> None:
+    """Open, add to, reduce, close or flip the position of a fill, and write the trade if there is one.
 
-
-@kernel
-def _change_position(ledger: Ledger, fill: Record) -> None:
-    """Open, add to, reduce, close or flip the position of a fill, and write the trade if there is one (ledger: in-out)."""
-    position = ledger.positions[fill["asset"]]
+    state, position, trade, open_list: in-out. fill: in.
+    """
     held = position["quantity"]
     quantity = fill["quantity"]
     commission = fill["commission"]
     new = held + quantity
     if held == 0.0:
-        _open_position(ledger, fill, quantity, commission)
+        _open_position(state, position, fill, quantity, commission, open_list)
     elif abs(new) <= DUST * abs(held):
-        _append_trade(ledger, fill, held, position["entry_commission"], commission, TradeStatus.CLOSED)
-        _close_position(ledger, fill["asset"])
+        _write_trade(state, position, fill, trade, multiplier, held, position["entry_commission"], commission)
+        position["quantity"] = 0.0
+        position["entry_commission"] = 0.0
+        open_list[position["slot"]] = NO_SLOT
+        position["slot"] = NO_SLOT
+        state["open_gaps"] += 1
     elif held * quantity > 0.0:
         position["entry_price"] = average(held, position["entry_price"], quantity, fill["price"])
         position["entry_slippage"] = average(held, position["entry_slippage"], quantity, fill["slippage"])
@@ -141,32 +130,30 @@ def _change_position(ledger: Ledger, fill: Record) -> None:
         position["quantity"] = new
     elif abs(quantity) < abs(held):
         share = position["entry_commission"] * (abs(quantity) / abs(held))
-        _append_trade(ledger, fill, -quantity, share, commission, TradeStatus.PARTIAL)
+        _write_trade(state, position, fill, trade, multiplier, -quantity, share, commission)
+        trade["status"] = TradeStatus.PARTIAL
         position["entry_commission"] -= share
         position["quantity"] = new
     else:
         exit_commission = commission * (abs(held) / abs(quantity))
-        _append_trade(ledger, fill, held, position["entry_commission"], exit_commission, TradeStatus.CLOSED)
-        _open_position(ledger, fill, new, commission - exit_commission)
+        _write_trade(state, position, fill, trade, multiplier, held, position["entry_commission"], exit_commission)
+        _open_position(state, position, fill, new, commission - exit_commission, open_list)
 
 
 @kernel
-def apply_fill(ledger: Ledger, fill: Record) -> None:
-    """Move cash, position and trades by a fill that the account can afford.
+def apply_fill(state: Record, position: Record, fill: Record, trade: Record, multiplier: float, open_list: IntArray) -> None:
+    """Move cash and position by a fill that the account can afford, and write the trade that it closes.
 
-    ledger: in-out. fill: record fill_dtype (in-out: `position` is written).
+    state, position, open_list: in-out. fill: in, `position` out. trade: the row after the last (out, if something closes).
+    multiplier: money per point and unit. The caller has made sure that the open list has room.
     """
-    state = ledger.state[0]
-    asset = fill["asset"]
-    position = ledger.positions[asset]
     quantity = fill["quantity"]
-    multiplier = ledger.contracts[asset]["multiplier"]
     cash = state["cash"] - notional(quantity, fill["price"], multiplier) - fill["commission"]
     if cash < 0.0 < quantity and opening_quantity(position["quantity"], quantity) > 0.0:
         # The gate lets an all-in buy through when it misses by rounding only; the account is then empty, not negative.
         cash = 0.0
     state["cash"] = cash
-    _change_position(ledger, fill)
+    _change_position(state, position, fill, trade, multiplier, open_list)
     fill["position"] = position["quantity"]
 
 
@@ -181,23 +168,22 @@ def _take_excursion(position: Record) -> None:
 
 
 @kernel
-def mark(ledger: Ledger, bar: Bar) -> None:
-    """Mark every open position that has a bar and total the account value; at the end of a bar also widen excursions.
+def mark(state: Record, positions: Records, contracts: Records, open_list: IntArray, close: FloatArray) -> None:
+    """Mark every open position that has a close and total the account value; at the end of a bar also widen excursions.
 
-    ledger: in-out (positions, open list, state.equity; the stage tells whether the bar ends). bar: in.
+    state (the stage tells whether the bar ends), positions, open_list: in-out. contracts: in. close: float64[assets] (in).
     """
-    state = ledger.state[0]
-    if state["open_gaps"] > 0:
-        _compact_open_list(ledger)
-    closing = state["stage"] == Stage.MARKING
     equity = state["cash"]
+    if state["open_gaps"] > 0:
+        close_gaps(state, positions, open_list)
+    closing = state["stage"] == Stage.MARKING
     for place in range(state["open_count"]):
-        asset = int(ledger.open_list[place])
-        position = ledger.positions[asset]
-        close = bar.close[asset]
-        if not isnan(close):
-            position["current_price"] = close
+        asset = open_list[place]
+        position = positions[asset]
+        price = close[asset]
+        if not isnan(price):
+            position["current_price"] = price
             if closing:
                 _take_excursion(position)
-        equity += notional(position["quantity"], position["current_price"], ledger.contracts[asset]["multiplier"])
+        equity += notional(position["quantity"], position["current_price"], contracts[asset]["multiplier"])
     state["equity"] = equity

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import array_at, entry
+from ._jit import array_at, long_entry
 
 __all__ = ["place_times", "rows_ascend", "scatter"]
 
 
-@entry
+@long_entry
 def place_times(times: int, rows: int, distinct: int, bars: int, codes: int) -> None:
     """Find each row's time among the distinct times, by a guess from even spacing and doubling steps from there.
 
@@ -49,7 +49,7 @@ def place_times(times: int, rows: int, distinct: int, bars: int, codes: int) -> 
         code[row] = low
 
 
-@entry
+@long_entry
 def rows_ascend(time_codes: int, asset_codes: int, rows: int, last: int, bars: int) -> bool:
     """Tell whether within every bar the asset codes ascend in row order, whatever the order of the bars.
 
@@ -66,7 +66,7 @@ def rows_ascend(time_codes: int, asset_codes: int, rows: int, last: int, bars: i
     return True
 
 
-@entry
+@long_entry
 def scatter(values: int, time_codes: int, asset_codes: int, rows: int, assets: int, panel: int, cells: int) -> None:
     """Write each row's value to its cell.
 

@@ -1,12 +1,12 @@
-"""The two groups of arrays that kernels pass around: everything the account owns, and one bar of the market."""
+"""The groups that kernels pass around: everything the account owns, one bar of the market, and their parts for one order."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from .dtypes import FloatArray, IntArray, Records
+from .dtypes import FloatArray, IntArray, Record, Records
 
-__all__ = ["Bar", "Ledger"]
+__all__ = ["Bar", "Desk", "Ledger", "Quote"]
 
 
 class Ledger(NamedTuple):
@@ -41,3 +41,20 @@ class Bar(NamedTuple):
     high: FloatArray
     low: FloatArray
     close: FloatArray
+
+
+class Desk(NamedTuple):
+    """What every fill needs of an account: the state and params records, and the open list (int64[open_capacity])."""
+
+    state: Record
+    params: Record
+    open_list: IntArray
+
+
+class Quote(NamedTuple):
+    """The prices of one asset on one bar."""
+
+    open: float
+    high: float
+    low: float
+    close: float

@@ -9,12 +9,12 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .account import append_fill, apply_fill, mark
+from .account import apply_fill, close_gaps, mark, write_fill
 from .codes import OrderReason, OrderStatus, PriceField, Stage, StepStatus
 from .commission import commission
 from .dtypes import Record
 from .fill import base_price
-from .ledger import Bar, Ledger
+from .ledger import Bar, Desk, Ledger, Quote
 from .margin import check_cash
 from .orders import drop_finished
 from .slippage import fill_price, per_unit
@@ -30,82 +30,77 @@ def _is_exit(order: Record, held: float) -> bool:
 
 
 @kernel
-def _price_now(ledger: Ledger, bar: Bar, order: Record) -> float:
-    """Return the base price at which an order trades on this bar, NaN when it waits (ledger, bar, order: in)."""
-    asset: int = order["asset"]
-    close = bar.close[asset]
-    if isnan(close):
-        return close  # type: ignore[no-any-return]
-    market = bar.open[asset] if ledger.params[0]["price_field"] == PriceField.OPEN else close
-    gap = close if order["active_bar"] == ledger.state[0]["bar"] else bar.open[asset]
-    return base_price(
-        order["order_type"],
-        order["quantity"],
-        order["limit_price"],
-        order["stop_price"],
-        market,
-        gap,
-        bar.high[asset],
-        bar.low[asset],
-    )
+def _price_now(desk: Desk, order: Record, quote: Quote) -> float:
+    """Return the base price at which an order trades on this bar, NaN when it waits (all in)."""
+    if isnan(quote.close):
+        return quote.close
+    market = quote.open if desk.params["price_field"] == PriceField.OPEN else quote.close
+    gap = quote.close if order["active_bar"] == desk.state["bar"] else quote.open
+    return base_price(order["order_type"], order["quantity"], order["limit_price"], order["stop_price"], market, gap, quote.high, quote.low)
 
 
 @kernel
-def _attempt(ledger: Ledger, bar: Bar, row: int) -> int:
-    """Fill, reject, cancel or leave one pending order. Returns a StepStatus (ledger: in-out, bar: in)."""
-    state = ledger.state[0]
-    params = ledger.params[0]
-    order = ledger.orders[row]
-    asset: int = order["asset"]
-    base = _price_now(ledger, bar, order)
+def _attempt(desk: Desk, order: Record, position: Record, contract: Record, quote: Quote, fill: Record, trade: Record) -> None:
+    """Fill, reject, cancel or leave one pending order.
+
+    desk, order, position: in-out. contract, quote: in. fill, trade: the rows after the last (out, if it fills).
+    """
+    base = _price_now(desk, order, quote)
     if isnan(base):
-        return StepStatus.OK.value
-    held = ledger.positions[asset]["quantity"]
+        return
+    held = position["quantity"]
     quantity = order["quantity"] - order["filled_quantity"]
     if order["reduce_only"] == 1:
         if held * quantity >= 0.0:
             order["status"] = OrderStatus.CANCELLED
             order["reason"] = OrderReason.POSITION_CLOSED
-            return StepStatus.OK.value
+            return
         if abs(quantity) > abs(held):
             quantity = -held
-    price = fill_price(base, per_unit(params, base), quantity, order["limit_price"])
-    multiplier = ledger.contracts[asset]["multiplier"]
-    cost = commission(params, quantity, price, multiplier)
-    reason, need, have = check_cash(held, quantity, price, multiplier, cost, state["cash"], params["allow_short"] == 1)
+    price = fill_price(base, per_unit(desk.params, base), quantity, order["limit_price"])
+    multiplier = contract["multiplier"]
+    cost = commission(desk.params, quantity, price, multiplier)
+    short = desk.params["allow_short"] == 1
+    reason, need, have = check_cash(held, quantity, price, multiplier, cost, desk.state["cash"], short)
     if reason != OrderReason.NONE:
         order["status"] = OrderStatus.REJECTED
         order["reason"] = reason
         order["need"] = need
         order["have"] = have
-        return StepStatus.OK.value
-    if state["fill_count"] >= state["fill_capacity"]:
-        return StepStatus.GROW_FILLS.value
-    if state["trade_count"] >= state["trade_capacity"]:
-        return StepStatus.GROW_TRADES.value
-    apply_fill(ledger, append_fill(ledger, order, quantity, price, abs(price - base), cost))
+        return
+    write_fill(desk.state, order, fill, quantity, price, abs(price - base), cost)
+    apply_fill(desk.state, position, fill, trade, multiplier, desk.open_list)
     order["status"] = OrderStatus.FILLED
     order["filled_quantity"] = quantity
     order["filled_price"] = price
-    order["filled_at"] = state["time"]
-    return StepStatus.OK.value
+    order["filled_at"] = desk.state["time"]
 
 
 @kernel
-def _sweep(ledger: Ledger, bar: Bar, exits: bool) -> int:  # noqa: FBT001 - kernels take positional arguments only
-    """Try the pending orders from the cursor on, only the exits or all. Returns a StepStatus (ledger: in-out, bar: in)."""
+def _sweep(ledger: Ledger, bar: Bar) -> int:
+    """Try the pending orders from the cursor on, in an exit stage only the exits. Returns a StepStatus (ledger: in-out, bar: in).
+
+    Room for a fill, a trade and an open position is made sure of before an order is tried.
+    """
     state = ledger.state[0]
+    desk = Desk(state, ledger.params[0], ledger.open_list)
+    exits = state["stage"] == Stage.FIRST_EXITS or state["stage"] == Stage.SECOND_EXITS
     for place in range(state["cursor"], state["live_count"]):
-        row = ledger.live[place]
-        order = ledger.orders[row]
-        if order["status"] != OrderStatus.PENDING:
+        order = ledger.orders[ledger.live[place]]
+        asset: int = order["asset"]
+        position = ledger.positions[asset]
+        if order["status"] != OrderStatus.PENDING or (exits and not _is_exit(order, position["quantity"])):
             continue
-        if exits and not _is_exit(order, ledger.positions[order["asset"]]["quantity"]):
-            continue
-        status = _attempt(ledger, bar, row)
-        if status != StepStatus.OK:
-            state["cursor"] = place
-            return status
+        state["cursor"] = place
+        if state["fill_count"] >= state["fill_capacity"]:
+            return StepStatus.GROW_FILLS.value
+        if state["trade_count"] >= state["trade_capacity"]:
+            return StepStatus.GROW_TRADES.value
+        if state["open_count"] >= state["open_capacity"]:
+            close_gaps(state, ledger.positions, ledger.open_list)
+        quote = Quote(bar.open[asset], bar.high[asset], bar.low[asset], bar.close[asset])
+        fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
+        _attempt(desk, order, position, ledger.contracts[asset], quote, fill, trade)
     state["cursor"] = 0
     state["stage"] += 1
     return StepStatus.OK.value
@@ -113,18 +108,24 @@ def _sweep(ledger: Ledger, bar: Bar, exits: bool) -> int:  # noqa: FBT001 - kern
 
 @kernel
 def _fill_pass(ledger: Ledger, bar: Bar) -> int:
-    """Fill what can trade: exits first, then the rest. Resumes at stage and cursor. Returns a StepStatus."""
+    """Fill what can trade: exits first, then the rest. Resumes at stage and cursor. Returns a StepStatus (ledger: in-out, bar: in)."""
     state = ledger.state[0]
-    if state["live_count"] == 0:
-        state["stage"] = Stage.STRATEGY if state["stage"] < Stage.STRATEGY else Stage.MARKING
-        return StepStatus.OK.value
     while state["stage"] != Stage.STRATEGY and state["stage"] != Stage.MARKING:
-        exits = state["stage"] == Stage.FIRST_EXITS or state["stage"] == Stage.SECOND_EXITS
-        status = _sweep(ledger, bar, exits)
+        status = _sweep(ledger, bar)
         if status != StepStatus.OK:
             return status
     drop_finished(ledger)
     return StepStatus.OK.value
+
+
+@kernel
+def _mark(ledger: Ledger, bar: Bar) -> None:
+    """Mark the account (ledger: in-out, bar: in)."""
+    state = ledger.state[0]
+    if state["open_count"] == 0:
+        state["equity"] = state["cash"]
+    else:
+        mark(state, ledger.positions, ledger.contracts, ledger.open_list, bar.close)
 
 
 @kernel
@@ -139,12 +140,12 @@ def open_bar(ledger: Ledger, bar: Bar) -> int:
         state["bar"] += 1
         state["row"] += state["row_step"]
         state["time"] = bar.record[0]["time"]
-        state["stage"] = Stage.FIRST_EXITS
+        state["stage"] = Stage.FIRST_EXITS if state["live_count"] > 0 else Stage.STRATEGY
     if state["stage"] < Stage.STRATEGY:
         status = _fill_pass(ledger, bar)
         if status != StepStatus.OK:
             return status
-        mark(ledger, bar)
+    _mark(ledger, bar)
     return StepStatus.OK.value
 
 
@@ -156,12 +157,13 @@ def close_bar(ledger: Ledger, bar: Bar) -> int:
     """
     state = ledger.state[0]
     if state["stage"] == Stage.STRATEGY:
-        state["stage"] = Stage.SECOND_EXITS if ledger.params[0]["same_bar"] == 1 else Stage.MARKING
+        again = ledger.params[0]["same_bar"] == 1 and state["live_count"] > 0
+        state["stage"] = Stage.SECOND_EXITS if again else Stage.MARKING
     if state["stage"] != Stage.MARKING:
         status = _fill_pass(ledger, bar)
         if status != StepStatus.OK:
             return status
-    mark(ledger, bar)
+    _mark(ledger, bar)
     record = bar.record[0]
     record["equity"] = state["equity"]
     record["cash"] = state["cash"]
