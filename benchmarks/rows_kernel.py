@@ -11,7 +11,6 @@ from workloads import INITIAL_CASH, QUANTITY, Empty, Size, make_frames
 
 from ml4t_backtest import DataFeed, Engine
 from ml4t_backtest.calls import call, step
-from ml4t_backtest.store import address_of
 from ml4t_kernels.codes import StepStatus
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ def drive(store: Store, *, orders: bool) -> None:
     """Run all bars; with orders, buy every asset on one bar and sell it on the next."""
     rows, assets = store.market.close.shape
     quantities = (np.full(assets, QUANTITY), np.full(assets, -QUANTITY))
-    addresses = tuple(address_of(one) for one in quantities)
-    where, ids = address_of(store.scratch_where), address_of(store.scratch_ids)
+    addresses = tuple(one.ctypes.data for one in quantities)
+    where, ids = store.scratch_where.ctypes.data, store.scratch_ids.ctypes.data
     advance, submit = call("advance"), call("submit_quantities")
     columns, address = store.columns, store.address
     for bar in range(rows + 1):  # the last call closes the last bar

@@ -44,7 +44,7 @@ class BacktestResult:
         self._equity: FloatArray = np.ascontiguousarray(store.bars["equity"][:bars])
         self._cash: FloatArray = np.ascontiguousarray(store.bars["cash"][:bars])
         self._fills: Records = store.used_fills()
-        self._trades: Records = np.concatenate([store.used_trades(), open_trades(store)])
+        self._trades: Records = store.used_trades_and(open_trades(store))
         self.metrics: dict[str, float] = compute_metrics(
             config.initial_cash, self._times, self._equity, self._fills, self._trades, store.contracts["multiplier"]
         )

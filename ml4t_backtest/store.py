@@ -169,6 +169,15 @@ class Store:
         """Return the trades so far, a view."""
         return self.trades[: int(self.columns.trade_count[0])]
 
+    def used_trades_and(self, more: Records) -> Records:
+        """Return the trades so far followed by more rows, a view where the buffer has room; its own count stays."""
+        count = int(self.columns.trade_count[0])
+        if count + len(more) > len(self.trades):
+            joined: Records = np.concatenate([self.trades[:count], more])
+            return joined
+        self.trades[count : count + len(more)] = more
+        return self.trades[: count + len(more)]
+
     def open_assets(self) -> IntArray:
         """Return the columns of open positions in position order."""
         listed = self.open_list[: int(self.columns.open_count[0])]

@@ -106,19 +106,19 @@ def _annual_growth(growth: float, years: float) -> float:
 
 
 def _trade_metrics(trades: Records) -> dict[str, float]:
-    done = trades[trades["status"] != TradeStatus.OPEN]
-    pnl = np.ascontiguousarray(done["pnl"])
-    move = np.ascontiguousarray(done["pnl_percent"])
+    done = trades["status"] != TradeStatus.OPEN
+    count = int(np.count_nonzero(done))
+    pnl, move = trades["pnl"][done], trades["pnl_percent"][done]
     wins, losses = pnl[pnl > 0.0], pnl[pnl < 0.0]
     gained, lost = float(np.sum(wins)), float(-np.sum(losses))
     average_win = _mean(move[pnl > 0.0])
     average_loss = _mean(move[pnl < 0.0])
     return {
-        "num_trades": len(done),
-        "num_open_trades": len(trades) - len(done),
+        "num_trades": count,
+        "num_open_trades": len(trades) - count,
         "winning_trades": len(wins),
         "losing_trades": len(losses),
-        "win_rate": len(wins) / len(done) if len(done) else 0.0,
+        "win_rate": len(wins) / count if count else 0.0,
         "total_pnl": float(np.sum(pnl)),
         "profit_factor": gained / lost if lost > 0.0 else (math.inf if gained > 0.0 else 0.0),
         "expectancy": _mean(pnl),
@@ -128,7 +128,7 @@ def _trade_metrics(trades: Records) -> dict[str, float]:
         "largest_win": float(np.max(wins)) if len(wins) else 0.0,
         "largest_loss": float(np.min(losses)) if len(losses) else 0.0,
         "payoff_ratio": average_win / -average_loss if average_loss < 0.0 else 0.0,
-        "avg_bars_held": _mean(done["bars_held"]),
+        "avg_bars_held": _mean(trades["bars_held"][done]),
     }
 
 
