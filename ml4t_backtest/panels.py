@@ -83,6 +83,12 @@ class Panels:
         return bool(self.present.all())
 
     @cached_property
+    def priced(self) -> bool:
+        """Whether every row has a close; open, high and low then are there too."""
+        close = self.prices["close"]
+        return not np.isnan(close if self.complete else close[self.present == 1]).any()
+
+    @cached_property
     def price_views(self) -> dict[str, list[memoryview]]:
         """One memoryview per price column and asset: indexing with a bar gives a plain float."""
         return {name: _column_views(panel) for name, panel in self.prices.items()}

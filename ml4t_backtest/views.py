@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from itertools import compress
-from operator import attrgetter
+from math import isnan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,6 @@ _NO_SIGNALS: Mapping[str, Any] = MappingProxyType({})
 PRICE_FIELDS = ("open", "high", "low", "close", "volume")
 
 _references = sys.getrefcount
-_signals_of = attrgetter("_signals")
 
 
 class Signals(Mapping[str, Any]):
@@ -75,42 +74,47 @@ class Signals(Mapping[str, Any]):
         return dict, (dict(self),)  # copies and pickles are plain dicts
 
 
+class _Constant:
+    """A column that has the same value on every bar."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __getitem__(self, bar: int) -> Any:
+        return self._value
+
+
 class Bar(Mapping[str, Any]):
-    """Open, high, low, close, volume and signals of one asset on one bar. A missing price is None."""
+    """Open, high, low, close, volume and signals of one asset on one bar."""
 
     __slots__ = ("_asset", "_clock", "_columns", "_signals")
 
-    def __init__(self, asset: str, clock: list[int], columns: dict[str, Any]) -> None:
+    def __init__(self, asset: str, clock: list[int], columns: dict[str, Any], signals: Mapping[str, Any]) -> None:
         self._asset = asset
         self._clock = clock
-        self._columns = columns
-        self._signals: Mapping[str, Any] = _NO_SIGNALS
+        self._signals = signals
+        self._columns = {**columns, "signals": _Constant(signals)}
 
     def __getitem__(self, name: str) -> Any:
-        if name == "signals":
-            return self._signals
         try:
-            value = self._columns[name][self._clock[0]]
+            return self._columns[name][self._clock[0]]
         except KeyError:
             raise KeyError(self._unknown(name)) from None
-        return value if value == value else None  # noqa: PLR0124 - NaN
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field, or `default` when bars have no such field."""
         if name == "signals":
             return self._signals
         column = self._columns.get(name)
-        if column is None:
-            return default
-        value = column[self._clock[0]]
-        return value if value == value else None  # noqa: PLR0124 - NaN
+        return default if column is None else column[self._clock[0]]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._columns
-        yield "signals"
 
     def __len__(self) -> int:
-        return len(self._columns) + 1
+        return len(self._columns)
 
     def __repr__(self) -> str:
         return f"Bar({self._asset!r}, {dict(self)!r})"
@@ -121,7 +125,7 @@ class Bar(Mapping[str, Any]):
     def _unknown(self, name: str) -> str:
         if name in self._signals:
             return f"bar of {self._asset!r} has no field {name!r}; it is a signal: bar['signals'][{name!r}]"
-        fields = (*self._columns, "signals")
+        fields = tuple(self._columns)
         return (
             f"bar of {self._asset!r} has no field {name!r}, only {', '.join(fields)}{did_you_mean(str(name), fields)}"
             " Other columns belong into signals_df."
@@ -131,6 +135,21 @@ class Bar(Mapping[str, Any]):
         self._clock = clock
         if isinstance(self._signals, Signals):
             self._signals._clock = clock
+
+
+class GappyBar(Bar):
+    """A bar of a feed in which some rows have no price: a missing price is None."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        return None if isinstance(value, float) and isnan(value) else value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field, None for a missing price, or `default` when bars have no such field."""
+        value = super().get(name, default)
+        return None if isinstance(value, float) and isnan(value) and name in self._columns else value
 
 
 class Data(Mapping[str, Bar]):
@@ -197,92 +216,91 @@ class DataWindow:
     def __init__(self, panels: Panels) -> None:
         self._panels = panels
         self._clock = [0]
-        self._all: dict[str, Bar] = {}
-        for column, asset in enumerate(panels.assets):
-            self._all[asset] = self._new_bar(asset, column)
         self._columns = {asset: column for column, asset in enumerate(panels.assets)}
+        self._all = {asset: self._new_bar(asset) for asset in panels.assets}
         self._complete = panels.complete
-        self._has_signals = bool(panels.signals)
         self._few = len(panels.assets) // 2
         self._shown = -1  # the bar whose presence `data` shows
         self.data = Data(dict(self._all))
-        self._calibrate()
+        self._guard()
 
-    def _new_bar(self, asset: str, column: int) -> Bar:
-        fields = {name: self._panels.price_views[name][column] for name in PRICE_FIELDS}
-        bar = Bar(asset, self._clock, fields)
-        if self._panels.signal_views:
-            decoders = self._panels.decoders
-            plain = {name: views[column] for name, views in self._panels.signal_views.items() if name not in decoders}
-            coded = {name: (self._panels.signal_views[name][column], decode) for name, decode in decoders.items()}
-            bar._signals = Signals(self._clock, plain, coded)
-        return bar
+    def _new_bar(self, asset: str) -> Bar:
+        panels, column = self._panels, self._columns[asset]
+        fields = {name: panels.price_views[name][column] for name in PRICE_FIELDS}
+        signals: Mapping[str, Any] = _NO_SIGNALS
+        if panels.signals:
+            decoders = panels.decoders
+            plain = {name: views[column] for name, views in panels.signal_views.items() if name not in decoders}
+            coded = {name: (panels.signal_views[name][column], decode) for name, decode in decoders.items()}
+            signals = Signals(self._clock, plain, coded)
+        return (Bar if panels.priced else GappyBar)(asset, self._clock, fields, signals)
 
-    def _calibrate(self) -> None:
-        """Learn the reference counts of objects that nobody keeps, by the very expressions that `settle` uses."""
-        self._idle_bar = max(map(_references, self.data._bars.values()), default=0)
-        self._idle_signals = max(map(_references, map(_signals_of, self._all.values())), default=0)
-        self._idle_bars = _references(self.data._bars)
-        self._idle_data = _references(self.data)
+    def _guard(self) -> None:
+        """List what user code may keep, and learn the reference counts that these objects have when nobody keeps them.
+
+        The counts are taken by the very expressions that `settle` uses. All bars are in `data` here.
+        """
+        data = self.data
+        bars = data._bars
+        self._guarded: list[Any] = list(bars.values())
+        self._idle_data = _references(data)
+        self._idle_bars = _references(bars)
+        for name in self._columns:
+            self._idle_bar = _references(self._all[name])
+            self._idle_signals = _references(self._all[name]._signals)
+        if self._panels.signals:
+            self._guarded.extend([bar._signals for bar in bars.values()])
+        # A bar that is not in `data`, for want of a row, has one reference less.
+        self._idle_sum = sum(map(_references, self._guarded)) - len(bars)
 
     def show(self, now: int) -> Data:
         """Move the clock to bar `now` and return the data of that bar."""
         self._clock[0] = now
         data = self.data
         if not self._complete and (self._shown < 0 or not self._panels.same_presence(self._shown, now)):
-            data._bars = self._present(now)
+            data._bars = dict(compress(self._all.items(), self._panels.presence_row(now)))
             self._shown = now
         return data
 
-    def _present(self, now: int) -> dict[str, Bar]:
-        return dict(compress(self._all.items(), self._panels.presence_row(now)))
-
     def settle(self) -> None:
         """End the turn of user code: freeze what it kept of this bar. Call before anything moves."""
-        if _references(self.data) > self._idle_data:
+        data = self.data
+        bars = data._bars
+        if _references(data) > self._idle_data:
             self._replace_all()
-            return
-        touched = self.data._touched
-        if self.data._everything or len(touched) > self._few:
-            touched.clear()
-            self.data._everything = False
-            if _references(self.data._bars) > self._idle_bars:
+        elif data._everything or len(data._touched) > self._few:
+            data._touched.clear()
+            data._everything = False
+            if _references(bars) > self._idle_bars:
                 self._replace_all()
-            elif self._any_kept():
-                self._replace_kept(list(self.data._bars))
-        elif touched:
-            names = {bar._asset for bar in touched} if len(touched) > 1 else (touched[0]._asset,)
-            touched.clear()
-            for name in names:
-                if _references(self._all[name]) > self._idle_bar or (
-                    self._has_signals and _references(self._all[name]._signals) > self._idle_signals
-                ):
-                    self._replace_kept([name])
-
-    def _any_kept(self) -> bool:
-        """Tell whether any bar or signals of this bar is referenced from outside."""
-        bars = self.data._bars.values()
-        if not bars:
-            return False
-        if max(map(_references, bars)) > self._idle_bar:
-            return True
-        return self._has_signals and max(map(_references, map(_signals_of, bars))) > self._idle_signals
+            elif sum(map(_references, self._guarded)) != self._idle_sum + len(bars):
+                self._replace_kept(list(bars))
+        elif data._touched:
+            names = [bar._asset for bar in data._touched]
+            data._touched.clear()
+            self._replace_kept(names)
 
     def _replace_kept(self, names: list[str]) -> None:
-        frozen = [self._clock[0]]
+        """Freeze those of the named bars that are referenced from outside, or whose signals are."""
         for name in names:
             if _references(self._all[name]) > self._idle_bar or (
-                self._has_signals and _references(self._all[name]._signals) > self._idle_signals
+                self._panels.signals and _references(self._all[name]._signals) > self._idle_signals
             ):
-                self._all[name]._freeze(frozen)
-                self._all[name] = self.data._bars[name] = self._new_bar(name, self._columns[name])
+                self.data._bars[name] = self._replace(name)
 
     def _replace_all(self) -> None:
-        frozen = [self._clock[0]]
-        for name in self.data._bars:
-            self._all[name]._freeze(frozen)
-            self._all[name] = self._new_bar(name, self._columns[name])
-        self.data = Data({name: self._all[name] for name in self.data._bars})
+        """Freeze every bar of this bar's data, and put a fresh `Data` in its place."""
+        self.data = Data({name: self._replace(name) for name in self.data._bars})
+
+    def _replace(self, name: str) -> Bar:
+        """Freeze a bar and return the fresh one that takes its place on the next bars."""
+        column = self._columns[name]
+        self._all[name]._freeze([self._clock[0]])
+        bar = self._new_bar(name)
+        self._all[name] = self._guarded[column] = bar
+        if self._panels.signals:
+            self._guarded[len(self._columns) + column] = bar._signals
+        return bar
 
 
 def plain_bar(bar: Bar) -> dict[str, Any]:
