@@ -29,6 +29,7 @@ _NO_SIGNALS: Mapping[str, Any] = MappingProxyType({})
 PRICE_FIELDS = ("open", "high", "low", "close", "volume")
 
 _references = sys.getrefcount
+_FEW_ASSETS = 16  # up to here a look at all of them is cheaper than a note of those asked for
 
 
 class Signals(Mapping[str, Any]):
@@ -155,10 +156,59 @@ class GappyBar(Bar):
 class Data(Mapping[str, Bar]):
     """The bars of all assets that have one now: `data["AAPL"]["close"]`, `for asset, bar in data.items()`."""
 
-    __slots__ = ("_bars", "_everything", "_touched")
+    __slots__ = ("_bars",)
 
     def __init__(self, bars: dict[str, Bar]) -> None:
         self._bars = bars
+
+    def __getitem__(self, asset: str) -> Bar:
+        try:
+            return self._bars[asset]
+        except KeyError:
+            raise KeyError(self._missing(asset)) from None
+
+    def get(self, asset: str, default: Any = None) -> Any:
+        """Return the bar of an asset, or `default` when it has none now."""
+        return self._bars.get(asset, default)
+
+    def __contains__(self, asset: object) -> bool:
+        return asset in self._bars
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bars)
+
+    def __len__(self) -> int:
+        return len(self._bars)
+
+    def keys(self) -> KeysView[str]:
+        """Return the assets that have a bar now."""
+        return self._bars.keys()
+
+    def values(self) -> ValuesView[Bar]:
+        """Return the bars."""
+        return self._bars.values()
+
+    def items(self) -> ItemsView[str, Bar]:
+        """Return pairs of asset and bar."""
+        return self._bars.items()
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return dict, ({asset: plain_bar(bar) for asset, bar in self._bars.items()},)
+
+    def __repr__(self) -> str:
+        return f"Data({dict(self._bars)!r})"
+
+    def _missing(self, asset: str) -> str:
+        return f"no bar of {asset!r} now; assets with one: {shortened(self._bars)}{did_you_mean(str(asset), self._bars)}"
+
+
+class TrackingData(Data):
+    """Data of many assets: notes which bars were asked for, so that only those need a look afterwards."""
+
+    __slots__ = ("_everything", "_touched")
+
+    def __init__(self, bars: dict[str, Bar]) -> None:
+        super().__init__(bars)
         self._touched: list[Bar] = []
         self._everything = False
 
@@ -166,8 +216,7 @@ class Data(Mapping[str, Bar]):
         try:
             bar = self._bars[asset]
         except KeyError:
-            hint = did_you_mean(str(asset), self._bars)
-            raise KeyError(f"no bar of {asset!r} now; assets with one: {shortened(self._bars)}{hint}") from None
+            raise KeyError(self._missing(asset)) from None
         self._touched.append(bar)
         return bar
 
@@ -178,15 +227,6 @@ class Data(Mapping[str, Bar]):
             return default
         self._touched.append(bar)
         return bar
-
-    def __contains__(self, asset: object) -> bool:
-        return asset in self._bars
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._bars)
-
-    def __len__(self) -> int:
-        return len(self._bars)
 
     def keys(self) -> KeysView[str]:
         """Return the assets that have a bar now."""
@@ -203,12 +243,6 @@ class Data(Mapping[str, Bar]):
         self._everything = True
         return self._bars.items()
 
-    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        return dict, ({asset: plain_bar(bar) for asset, bar in self._bars.items()},)
-
-    def __repr__(self) -> str:
-        return f"Data({dict(self._bars)!r})"
-
 
 class DataWindow:
     """Makes the `Data` of each bar and protects what user code keeps of it. One per run."""
@@ -219,10 +253,14 @@ class DataWindow:
         self._columns = {asset: column for column, asset in enumerate(panels.assets)}
         self._all = {asset: self._new_bar(asset) for asset in panels.assets}
         self._complete = panels.complete
-        self._few = len(panels.assets) // 2
+        self._tracks = len(panels.assets) > _FEW_ASSETS
+        self._most = len(panels.assets) // 2
         self._shown = -1  # the bar whose presence `data` shows
-        self.data = Data(dict(self._all))
+        self.data = self._new_data(dict(self._all))
         self._guard()
+
+    def _new_data(self, bars: dict[str, Bar]) -> Data:
+        return TrackingData(bars) if self._tracks else Data(bars)
 
     def _new_bar(self, asset: str) -> Bar:
         panels, column = self._panels, self._columns[asset]
@@ -238,68 +276,75 @@ class DataWindow:
     def _guard(self) -> None:
         """List what user code may keep, and learn the reference counts that these objects have when nobody keeps them.
 
-        The counts are taken by the very expressions that `settle` uses. All bars are in `data` here.
+        All bars are in `data` here; a bar that is not, for want of a row, has one reference less.
         """
-        data = self.data
-        bars = data._bars
-        self._guarded: list[Any] = list(bars.values())
-        self._idle_data = _references(data)
-        self._idle_bars = _references(bars)
-        for name in self._columns:
-            self._idle_bar = _references(self._all[name])
-            self._idle_signals = _references(self._all[name]._signals)
+        names = list(self._all)
+        self._guarded: list[Any] = [self.data, self.data._bars, *self._all.values()]
         if self._panels.signals:
-            self._guarded.extend([bar._signals for bar in bars.values()])
-        # A bar that is not in `data`, for want of a row, has one reference less.
-        self._idle_sum = sum(map(_references, self._guarded)) - len(bars)
+            self._guarded.extend([self._all[name]._signals for name in names])
+        self._idle_data, self._idle_bars = map(_references, self._guarded[:2])
+        self._idle_of = dict(zip(names, map(self._held, names), strict=True))
+        self._idle = sum(map(_references, self._guarded))
+
+    def _held(self, name: str) -> int:
+        """Count the references to the bar of an asset and to its signals."""
+        bar = self._all[name]
+        return _references(bar) + (_references(bar._signals) if self._panels.signals else 0)
 
     def show(self, now: int) -> Data:
         """Move the clock to bar `now` and return the data of that bar."""
         self._clock[0] = now
-        data = self.data
         if not self._complete and (self._shown < 0 or not self._panels.same_presence(self._shown, now)):
-            data._bars = dict(compress(self._all.items(), self._panels.presence_row(now)))
+            self._idle -= len(self.data._bars)
+            self.data._bars = self._guarded[1] = dict(compress(self._all.items(), self._panels.presence_row(now)))
+            self._idle += len(self.data._bars)
             self._shown = now
-        return data
+        return self.data
 
     def settle(self) -> None:
-        """End the turn of user code: freeze what it kept of this bar. Call before anything moves."""
-        data = self.data
-        bars = data._bars
-        if _references(data) > self._idle_data:
-            self._replace_all()
-        elif data._everything or len(data._touched) > self._few:
+        """End the turn of user code: freeze what it kept of this bar. Call before anything moves.
+
+        The common case is one sum over the reference counts of everything that can be kept.
+        """
+        if not self._tracks:
+            if sum(map(_references, self._guarded)) != self._idle:
+                self._freeze_kept(list(self.data._bars))
+            return
+        data: Any = self.data
+        if data._everything or len(data._touched) > self._most:
             data._touched.clear()
             data._everything = False
-            if _references(bars) > self._idle_bars:
-                self._replace_all()
-            elif sum(map(_references, self._guarded)) != self._idle_sum + len(bars):
-                self._replace_kept(list(bars))
+            del data  # a reference of our own
+            if sum(map(_references, self._guarded)) != self._idle:
+                self._freeze_kept(list(self.data._bars))
         elif data._touched:
             names = [bar._asset for bar in data._touched]
             data._touched.clear()
-            self._replace_kept(names)
+            del data
+            self._freeze_kept(names)
+        else:
+            del data
+            self._freeze_kept([])
 
-    def _replace_kept(self, names: list[str]) -> None:
-        """Freeze those of the named bars that are referenced from outside, or whose signals are."""
+    def _freeze_kept(self, names: list[str]) -> None:
+        """Freeze the data of this bar if it was kept, else those of the named bars that were, or whose signals were."""
+        data, bars = map(_references, self._guarded[:2])
+        if data > self._idle_data or bars > self._idle_bars:
+            self.data = self._new_data({name: self._replace(name) for name in self.data._bars})
+            self._guarded[:2] = [self.data, self.data._bars]
+            return
         for name in names:
-            if _references(self._all[name]) > self._idle_bar or (
-                self._panels.signals and _references(self._all[name]._signals) > self._idle_signals
-            ):
+            if self._held(name) > self._idle_of[name]:
                 self.data._bars[name] = self._replace(name)
-
-    def _replace_all(self) -> None:
-        """Freeze every bar of this bar's data, and put a fresh `Data` in its place."""
-        self.data = Data({name: self._replace(name) for name in self.data._bars})
 
     def _replace(self, name: str) -> Bar:
         """Freeze a bar and return the fresh one that takes its place on the next bars."""
         column = self._columns[name]
         self._all[name]._freeze([self._clock[0]])
         bar = self._new_bar(name)
-        self._all[name] = self._guarded[column] = bar
+        self._all[name] = self._guarded[2 + column] = bar
         if self._panels.signals:
-            self._guarded[len(self._columns) + column] = bar._signals
+            self._guarded[2 + len(self._columns) + column] = bar._signals
         return bar
 
 
