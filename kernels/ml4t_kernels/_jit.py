@@ -46,7 +46,7 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "no_cfunc
 
 # Kernels that only other kernels call need no wrapper for Python: without it a cold start takes half the time. LLVM inlines
 # them (an array argument is seven words to push, a ledger sixty), which halves the cost of a quiet bar and is free to compile,
-# unlike numba's own inline="always".
+# unlike numba's own way of inlining.
 _INNER: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "forceinline": True}
 
 
