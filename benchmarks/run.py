@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import rows_loop
 import rows_start
 from report import Row, as_text, versions, write_json
 from setting import Published, Setting
+from speed import slowness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +56,10 @@ def measure(setting: Setting, names: list[str]) -> list[Row]:
     rows: list[Row] = []
     for name in names:
         print(f"... {name}", file=sys.stderr, flush=True)
-        rows += GROUPS[name](setting)
+        before = slowness()
+        made = GROUPS[name](setting)
+        now = (before + slowness()) / 2
+        rows += [replace(row, slowness=now) for row in made]
     return rows
 
 
@@ -72,7 +77,11 @@ def main() -> int:
             published.close()
     print(", ".join(f"{name} {value}" for name, value in versions().items()), "(quick)" if chosen.quick else "")
     print(as_text(rows))
-    print("measured: CPU time, verdicts are about it; wall: the same by the clock; the last columns: times as long as this library")
+    print("measured: CPU time; wall: the same by the clock; the last columns: times as long as this library")
+    slow = [row.slowness for row in rows]
+    print(
+        f"at ref.: measured, scaled to the machine of the limits; plain Python took {min(slow):.2f} to {max(slow):.2f} times as long here"
+    )
     for remark in setting.remarks:
         print(f"remark: {remark}")
     if chosen.json:

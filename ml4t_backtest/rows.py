@@ -30,11 +30,11 @@ class Rows:
         self._panels = panels
         self._store = store
         self._bar = bar
-        self.positions: FloatArray = store.positions["quantity"].copy()
-        value = store.positions["current_price"] * self.positions
-        value *= store.contracts["multiplier"]
-        equity = store.columns.equity[0]
-        self.weights: FloatArray = value / equity if equity else value * float("nan")
+        self.positions: FloatArray = store.held.copy()
+        weights: FloatArray = store.marked_at * self.positions
+        weights *= store.multipliers
+        weights /= store.columns.equity[0] or float("nan")
+        self.weights = weights
 
     @property
     def assets(self) -> tuple[str, ...]:

@@ -105,6 +105,9 @@ class Store:
         state["open_capacity"] = len(self.open_list)
         self._write_addresses()
         self.address = address_of(self.state)
+        self.held = self.positions["quantity"]
+        self.marked_at = self.positions["current_price"]
+        self.multipliers = np.ascontiguousarray(self.contracts["multiplier"])
         self.columns = Columns(self.state)
         self.order_columns = Columns(self.orders)
         self.position_columns = Columns(self.positions)
@@ -192,6 +195,7 @@ def _exactly(records: Records, dtype: np.dtype[np.void]) -> Records:
 
 
 def _enlarged(array: npt.NDArray[Any], capacity: int) -> npt.NDArray[Any]:
+    """Return a copy with more rows. Bytes are copied, not records: numpy copies a record field by field."""
     larger = np.zeros(capacity, dtype=array.dtype)
-    larger[: len(array)] = array
+    larger.view(np.uint8)[: array.nbytes] = array.view(np.uint8)
     return larger
