@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.columns import check_prices, floats, signal_values
 from ml4t_backtest.frames import TIMESTAMP, TimeAxis, entity_column, read_frame, time_axis
 from ml4t_backtest.hints import shortened
 from ml4t_backtest.memory import address_of
-from ml4t_backtest.panels import Context, Panels, Words
+from ml4t_backtest.panels import Context, Panels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["build_panels"]
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
-
-# Adjusted prices carry rounding of the last digits; a high this close below the low is equal to it.
-_ROUNDING = 1e-9
-
-Describe: TypeAlias = "Callable[[int, int], str]"
 
 
 @dataclass
@@ -74,7 +70,7 @@ def build_panels(
     present = np.zeros((len(times), len(assets)), dtype=np.uint8)
     columns = _price_panels(price_rows, present)
     timestamps = _datetimes(times, price_rows.axis)
-    _check(
+    check_prices(
         columns,
         present,
         lambda bar, column: f"asset {assets[column]!r} at {timestamps[bar]}",
@@ -252,10 +248,6 @@ def _panel(rows: _Rows, values: FloatArray, shape: tuple[int, int], *, as_is: bo
     return panel
 
 
-def _floats(frame: pl.DataFrame, name: str) -> FloatArray:
-    return np.ascontiguousarray(frame[name].rechunk().to_numpy(), dtype=np.float64)
-
-
 def _is_panel(rows: _Rows, shape: tuple[int, int]) -> bool:
     """Tell whether the rows are a complete panel already: sorted by bar, then asset, none missing."""
     if len(rows.asset_codes) != shape[0] * shape[1]:
@@ -271,54 +263,14 @@ def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, Floa
         present[:] = 1
     else:
         _mark(rows, present)
-    close = _panel(rows, _floats(rows.frame, "close"), present.shape, as_is=as_is)
+    close = _panel(rows, floats(rows.frame, "close"), present.shape, as_is=as_is)
     panels = {"open": close, "high": close, "low": close, "close": close}
     for name in PRICE_COLUMNS:
         if name != "close" and name in rows.frame.columns:
-            panels[name] = _panel(rows, _floats(rows.frame, name), present.shape, as_is=as_is)
+            panels[name] = _panel(rows, floats(rows.frame, name), present.shape, as_is=as_is)
     if "volume" not in panels:
         panels["volume"] = np.zeros(present.shape)
     return panels
-
-
-def _check(panels: dict[str, FloatArray], present: npt.NDArray[np.uint8], describe: Describe, *, positive: bool) -> None:
-    """Fill gaps of open, high, low from the close, of volume with 0, and raise ValueError for the first bad value.
-
-    describe: (row, column) of a panel to the words that name asset and time.
-    """
-    for name in ("close", "open", "high", "low"):
-        panel = panels[name]
-        if panel is not panels["close"]:
-            panel = panels[name] = _filled(panel, panels["close"])
-        _refuse(name, panel, np.isinf, "expected finite numbers", describe)
-        if positive:
-            advice = "expected prices > 0 (DataFeed(allow_nonpositive_prices=True) admits zero and negative ones)"
-            _refuse(name, panel, lambda values: values <= 0.0, advice, describe)
-    low = panels["low"]
-    if panels["high"] is not low:
-        _refuse("high", panels["high"], lambda high: high < low - _ROUNDING * np.abs(low), "the low is above it", describe)
-    volume = panels["volume"]
-    if np.isnan(volume).any():
-        volume = panels["volume"] = np.where(np.isnan(volume) & (present == 1), 0.0, volume)
-    _refuse("volume", volume, np.isinf, "expected finite numbers", describe)
-    _refuse("volume", volume, lambda values: values < 0.0, "expected volumes >= 0", describe)
-
-
-def _filled(panel: FloatArray, close: FloatArray) -> FloatArray:
-    """Return a price panel with its gaps taken from the close; the same object when it has none to fill."""
-    gaps = np.isnan(panel)
-    if not gaps.any():
-        return panel
-    gaps &= ~np.isnan(close)
-    return np.where(gaps, close, panel) if gaps.any() else panel
-
-
-def _refuse(name: str, panel: FloatArray, test: Callable[[FloatArray], npt.NDArray[np.bool_]], problem: str, describe: Describe) -> None:
-    """Raise ValueError for the first cell, by time, that fails a test."""
-    bad = test(panel)
-    if bad.any():
-        bar, column = (int(place) for place in np.argwhere(bad)[0])
-        raise ValueError(f"prices column {name!r} is {float(panel[bar, column])!r} for {describe(bar, column)}: {problem}")
 
 
 def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, Callable[[float], Any]]]:
@@ -343,31 +295,11 @@ def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str
     for name in rows.frame.columns:
         if name in (TIMESTAMP, rows.entity):
             continue
-        values, decoder = _signal_values(rows.frame[name])
+        values, decoder = signal_values(rows.frame[name])
         panels[name] = _panel(rows, values, priced.shape, as_is=as_is)
         if decoder is not None:
             decoders[name] = decoder
     return panels, decoders
-
-
-def _signal_values(column: pl.Series) -> tuple[FloatArray, Callable[[float], Any] | None]:
-    """Return a signal column as floats, null as NaN, and the function that turns a float back into the user's value."""
-    import polars as pl
-
-    kind = column.dtype
-    decoder: Callable[[float], Any] | None = None
-    if kind == pl.Boolean:
-        decoder = bool
-    elif kind.is_integer():
-        decoder = int
-    elif kind in (pl.String, pl.Categorical) or isinstance(kind, pl.Enum):
-        names = column.cast(pl.String).unique(maintain_order=True).drop_nulls().to_list()
-        column = column.cast(pl.String).cast(pl.Enum(names)).to_physical()
-        decoder = Words(tuple(names))
-    elif not (kind.is_numeric() or kind == pl.Null):
-        raise ValueError(f"signals column {column.name!r} has type {kind}, expected numbers, booleans or text; cast or drop it")
-    values = column.cast(pl.Float64).rechunk().to_numpy()
-    return np.ascontiguousarray(values, dtype=np.float64), decoder
 
 
 def _datetimes(times: IntArray, axis: TimeAxis) -> list[Any]:
