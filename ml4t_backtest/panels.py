@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,10 @@ class Panels:
     decoders: dict[str, Callable[[float], Any]] = field(default_factory=dict)
     context: Context | None = None
     zone: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle needs: the views are made anew where they are used."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @property
     def bars(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import statistics
 from typing import Any
 
@@ -150,6 +151,18 @@ def test_times_keep_the_zone_of_the_feed() -> None:
     assert result.to_trades_dataframe().schema["entry_time"] == pl.Datetime("us", "America/New_York")
     assert result.to_equity_dataframe()["timestamp"].to_list() == [when for when, _ in result.equity_curve]
     assert str(result.trades[0].entry_time) == "2024-01-01 00:00:00-05:00"
+
+
+def test_results_and_feeds_can_be_pickled() -> None:
+    frame = prices(CLOSES)
+    source = DataFeed(frame, frame.select("timestamp", "symbol", word=pl.lit("up")))
+    result = Engine(source, Calls(round_trips)).run()
+    again = pickle.loads(pickle.dumps(result))
+    assert again.metrics == result.metrics
+    assert again.to_trades_dataframe().equals(result.to_trades_dataframe())
+    copy = pickle.loads(pickle.dumps(source))
+    assert [(when, dict(data)) for when, data, _ in copy] == [(when, dict(data)) for when, data, _ in source]
+    assert Engine(copy, Calls(round_trips)).run().metrics == result.metrics
 
 
 def test_a_run_of_minutes_does_not_overflow() -> None:
