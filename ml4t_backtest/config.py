@@ -18,6 +18,7 @@ from ml4t_backtest.models import (
     PercentageSlippage,
     PerShareCommission,
 )
+from ml4t_backtest.spelling import accepts
 from ml4t_backtest.types import ExecutionMode, ExecutionPrice, member
 
 __all__ = ["AccountType", "BacktestConfig", "CommissionType", "SlippageType", "list_presets"]
@@ -60,6 +61,7 @@ _ENUMS: dict[str, type[Enum]] = {
 _OPTIONAL = {"execution_price"}
 
 
+@accepts()
 @dataclass
 class BacktestConfig:
     """Settings of a run. Enum settings take the member, its value or its name in any case.

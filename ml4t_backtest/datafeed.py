@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.ingest import build_panels
+from ml4t_backtest.spelling import accepts
 from ml4t_backtest.views import DataWindow, plain_bar
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["DataFeed"]
 
 
+@accepts()
 class DataFeed:
     """Prices with optional signals and market-wide context, in long format (one row per time and asset).
 
@@ -25,7 +27,8 @@ class DataFeed:
 
     prices: `timestamp` (Datetime or Date), an asset column (`entity_col`, else the first of symbol, asset, product,
     ticker), `close`, and optionally `open`, `high`, `low`, `volume`. signals: `timestamp`, the asset column, any number
-    of numeric, boolean or text columns. context: `timestamp` and any columns; the first row of a time counts.
+    of numeric, boolean or text columns. Asset names become text. context: `timestamp` and any columns; the first row of
+    a time counts.
 
     Bars are the sorted union of all timestamps; rows may come in any order. Null and NaN both mean missing: a missing
     open, high or low becomes the close, a missing volume 0, a missing close leaves the asset unpriced on that bar (its

@@ -23,5 +23,7 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 def shortened(names: Iterable[str]) -> str:
     """Return the names as a list for a message, cut after eight."""
     every = list(names)
+    if not every:
+        return "(none)"
     text = ", ".join(repr(name) for name in every[:_SHOWN])
     return text if len(every) <= _SHOWN else f"{text}, ... ({len(every)} in all)"

@@ -80,7 +80,7 @@ class Rows:
         panel = self._panels.signals.get(name)
         if panel is None:
             known = self._panels.signals
-            raise KeyError(f"no signal {name!r}, only {shortened(known) or 'none'}{did_you_mean(name, known)}")
+            raise KeyError(f"no signal {name!r}, only {shortened(known)}{did_you_mean(name, known)}")
         if self._panels.is_text(name):
             raise TypeError(f"signal {name!r} is text, which has no array of numbers; encode it as numbers in signals_df")
         return self._row(panel)

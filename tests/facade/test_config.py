@@ -102,6 +102,8 @@ def test_bad_cash(value: Any) -> None:
 def test_bad_rates_and_unknown_settings() -> None:
     with pytest.raises(ValueError, match="commission_rate was -0.1"):
         BacktestConfig(commission_rate=-0.1)
+    with pytest.raises(TypeError, match="no argument 'comission_rate'; did you mean 'commission_rate'"):
+        BacktestConfig(comission_rate=0.1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="no setting 'comission_rate'; did you mean 'commission_rate'"):
         BacktestConfig().replace(comission_rate=0.1)
 

@@ -82,6 +82,9 @@ def refused(message: str, frame: Any, **keywords: Any) -> None:
 
 def test_missing_columns() -> None:
     refused("needs prices", None)
+    refused(r"prices has no column 'timestamp', only \(none\)", pl.DataFrame())
+    with pytest.raises(TypeError, match="no argument 'price_df'; did you mean 'prices_df'"):
+        DataFeed(price_df=TWO)  # type: ignore[call-arg]
     refused("prices has no column 'timestamp'.*rename 'time' to 'timestamp'", TWO.rename({"timestamp": "time"}))
     refused("prices has no column that names the asset.*entity_col=", TWO.drop("symbol"))
     refused(r"prices has no column 'isin' \(entity_col\)", TWO, entity_col="isin")
