@@ -176,9 +176,9 @@ class Engine:
             if plain:
                 data: Any = {asset: plain_bar(view) for asset, view in show(bar).items()}
                 on_data(timestamps[bar], data, {} if context is None else context.at(bar), broker)
-                continue
-            on_data(timestamps[bar], show(bar), {} if context is None else context.at(bar), broker)
-            settle()
+            else:
+                on_data(timestamps[bar], show(bar), {} if context is None else context.at(bar), broker)
+                settle()
             if open_positions:
                 settle_positions()
 

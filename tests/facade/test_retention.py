@@ -129,7 +129,8 @@ def test_plain_dicts_on_request_can_be_changed() -> None:
     assert type(seen[0]["signals"]) is dict
 
 
-def test_positions_kept_across_bars_stay_as_they_were() -> None:
+@pytest.mark.parametrize("kind", ["views", "dict"])
+def test_positions_kept_across_bars_stay_as_they_were(kind: str) -> None:
     kept: list[tuple[dict[str, float], Any]] = []
 
     def trade(bar: int, data: Any, broker: Any) -> None:
@@ -141,7 +142,7 @@ def test_positions_kept_across_bars_stay_as_they_were() -> None:
         else:
             broker.close_position("A")
 
-    engine = Engine(feed(CLOSES), Calls(trade))
+    engine = Engine(feed(CLOSES), Calls(trade), data=kind)
     engine.run()
     assert len(kept) == 4
     del engine
