@@ -41,7 +41,7 @@ class Broker:
         self._panels = panels
         self._address = store.address
         self._submit = call("submit")
-        self._columns = {asset: column for column, asset in enumerate(panels.assets)}
+        self._columns = panels.column_of
         self._book = PositionBook(store, panels)
         self._positions: Mapping[str, Position] = MappingProxyType(self._book.open)
         self._cash: memoryview[float] = store.columns.cash
@@ -108,11 +108,7 @@ class Broker:
         if side is not None:
             quantity = self._with_side(quantity, side)
         reduce = -1 if reduce_only is None else int(reduce_only)
-        try:
-            finite = math.isfinite(quantity)
-        except TypeError:
-            finite = False
-        if not finite:
+        if not _is_finite(quantity):
             raise ValueError(self._bad_number("quantity", quantity, asset))
         order_id = self._submit(self._address, column, quantity, code, limit, stop, reduce)
         if order_id < 0:
@@ -136,7 +132,7 @@ class Broker:
         column = self._columns.get(asset)
         if column is None:
             raise ValueError(self._unknown_asset(asset))
-        if not math.isfinite(weight):
+        if not _is_finite(weight):
             raise ValueError(self._bad_number("weight", weight, asset))
         if self._store.bar < 0:
             return None
@@ -231,10 +227,6 @@ class Broker:
         return row
 
     # For the engine --------------------------------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        """Bring positions up to date with the ledger."""
-        self._book.sync()
 
     def _read_on_demand(self) -> None:
         """Make position objects only when they are asked for, instead of after every bar with fills."""

@@ -142,7 +142,7 @@ class Engine:
             else:
                 self._run_bars(self.strategy, progress=progress)
             self._finish_bar()
-            self.broker._refresh()
+            self.broker._book.sync()
             self.strategy.on_end(self.broker)
         except KeyboardInterrupt:
             self._stop("interrupted")
@@ -213,7 +213,7 @@ class Engine:
             first = int(np.searchsorted(store.used_orders()["created_bar"], store.bar))
             call("cancel_since")(store.address, first, OrderReason.RUN_STOPPED.value)
         self._finish_bar()
-        self.broker._refresh()
+        self.broker._book.sync()
         self._result = BacktestResult(store, self._panels, self.config, status)
 
     def _when(self) -> str:

@@ -14,7 +14,9 @@ from ml4t_backtest.hints import did_you_mean, shortened
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ENTITY_COLUMNS", "FrameLike", "TimeAxis", "entity_column", "read_frame", "time_axis"]
+    from ml4t_kernels.dtypes import IntArray
+
+__all__ = ["ENTITY_COLUMNS", "FrameLike", "TimeAxis", "entity_column", "read_frame", "time_axis", "time_series"]
 
 FrameLike: TypeAlias = Any  # polars DataFrame or LazyFrame, pandas DataFrame, pyarrow Table, or a path to a Parquet file
 
@@ -143,6 +145,14 @@ def time_axis(frame: pl.DataFrame, role: str) -> TimeAxis:
         if str(low) < _NS_MIN or str(high) >= _NS_MAX:
             raise ValueError(f"{role} column 'timestamp' reaches from {low!s} to {high!s}, expected years 1678 to 2261")
     return TimeAxis(column.cast(pl.Datetime("ns", kind.time_zone)).to_physical().rechunk(), kind)
+
+
+def time_series(name: str, times: IntArray, zone: str | None) -> pl.Series:
+    """Return times in ns UTC as a Polars Datetime[us] series in a time zone (None: naive)."""
+    import polars as pl
+
+    series = pl.Series(name, times, dtype=pl.Int64).cast(pl.Datetime("ns")).cast(pl.Datetime("us"))
+    return series if zone is None else series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
 
 
 def entity_column(frame: pl.DataFrame, role: str, wanted: str | None) -> str:

@@ -195,7 +195,7 @@ class Position:
         self._column = column
         self._columns: Any = store.position_columns
         self._state: Any = store.columns
-        self._multiplier = float(store.contracts["multiplier"][column])
+        self._multiplier = float(store.multipliers[column])
         self._panels = panels
 
     @property

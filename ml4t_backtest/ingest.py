@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.columns import check_prices, floats, signal_values
-from ml4t_backtest.frames import TIMESTAMP, TimeAxis, entity_column, read_frame, time_axis
+from ml4t_backtest.frames import ENTITY_COLUMNS, TIMESTAMP, TimeAxis, entity_column, read_frame, time_axis, time_series
 from ml4t_backtest.hints import shortened
 from ml4t_backtest.memory import address_of
 from ml4t_backtest.panels import Context, Panels
@@ -56,7 +56,7 @@ def build_panels(
 
     Raises ValueError for every defect of the data that `DataFeed` documents, naming column, asset and time.
     """
-    wanted = (TIMESTAMP, *PRICE_COLUMNS, *([entity_col] if entity_col else ("symbol", "asset", "product", "ticker")))
+    wanted = (TIMESTAMP, *PRICE_COLUMNS, *([entity_col] if entity_col else ENTITY_COLUMNS))
     price_frame = read_frame(prices, "prices", wanted)
     price_rows, assets = _number_prices(price_frame, entity_col)
     signal_rows = None
@@ -69,7 +69,7 @@ def build_panels(
     times = _union(price_rows, signal_rows, context_axis)
     present = np.zeros((len(times), len(assets)), dtype=np.uint8)
     columns = _price_panels(price_rows, present)
-    timestamps = _datetimes(times, price_rows.axis)
+    timestamps = time_series("timestamp", times, price_rows.axis.zone).to_list()
     check_prices(
         columns,
         present,
@@ -220,13 +220,19 @@ def _union(prices: _Rows, signals: _Rows | None, context: TimeAxis | None) -> In
     return np.ascontiguousarray(times, dtype=np.int64)
 
 
-def _mark(rows: _Rows, present: npt.NDArray[np.uint8]) -> None:
-    """Set `present` where the frame has a row. Raises ValueError for a second row of an asset and time."""
+def _mark(rows: _Rows, present: npt.NDArray[np.uint8]) -> bool:
+    """Set `present` where the frame has a row. Returns whether the rows are a complete panel already.
+
+    Raises ValueError for a second row of an asset and time.
+    """
+    if _is_panel(rows, present.shape):
+        present[:] = 1
+        return True
     cells = rows.time_codes.astype(np.int64) * present.shape[1] + rows.asset_codes
     flat = present.reshape(-1)
     flat[cells] = 1
     if np.count_nonzero(flat) == len(cells):
-        return
+        return False
     _, first = np.unique(cells, return_index=True)
     again = np.ones(len(cells), dtype=np.bool_)
     again[first] = False
@@ -258,11 +264,7 @@ def _is_panel(rows: _Rows, shape: tuple[int, int]) -> bool:
 
 def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, FloatArray]:
     """Return the five price panels; a column that the frame lacks is the close (volume: zeros)."""
-    as_is = _is_panel(rows, present.shape)
-    if as_is:
-        present[:] = 1
-    else:
-        _mark(rows, present)
+    as_is = _mark(rows, present)
     close = _panel(rows, floats(rows.frame, "close"), present.shape, as_is=as_is)
     panels = {"open": close, "high": close, "low": close, "close": close}
     for name in PRICE_COLUMNS:
@@ -276,11 +278,7 @@ def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, Floa
 def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, Callable[[float], Any]]]:
     """Return one panel per signal column, and how to read those that are no plain floats."""
     present = np.zeros(priced.shape, dtype=np.uint8)
-    as_is = _is_panel(rows, priced.shape)
-    if as_is:
-        present[:] = 1
-    else:
-        _mark(rows, present)
+    as_is = _mark(rows, present)
     unseen = int(np.count_nonzero(present & (1 - priced)))
     if unseen:
         bar, column = np.argwhere(present & (1 - priced))[0]
@@ -300,16 +298,6 @@ def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str
         if decoder is not None:
             decoders[name] = decoder
     return panels, decoders
-
-
-def _datetimes(times: IntArray, axis: TimeAxis) -> list[Any]:
-    """Return times as datetimes in the zone of the price frame (microseconds; finer parts are cut)."""
-    import polars as pl
-
-    series = pl.Series("timestamp", times, dtype=pl.Int64).cast(pl.Datetime("ns"))
-    if axis.zone is not None:
-        series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(axis.zone)
-    return series.cast(pl.Datetime("us", axis.zone)).to_list()
 
 
 def _context(frame: pl.DataFrame | None, axis: TimeAxis | None, times: IntArray) -> Context | None:

@@ -82,6 +82,11 @@ class Panels:
         return self.timestamps[bar]
 
     @cached_property
+    def column_of(self) -> dict[str, int]:
+        """The column of each asset."""
+        return {asset: column for column, asset in enumerate(self.assets)}
+
+    @cached_property
     def complete(self) -> bool:
         """Whether every asset has a row on every bar."""
         return bool(self.present.all())

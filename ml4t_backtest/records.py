@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.frames import time_series
 from ml4t_backtest.types import ExitReason, Fill, OrderSide, Trade, TradeStatus
 from ml4t_kernels import codes
 from ml4t_kernels.dtypes import trade_dtype
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.store import Store
     from ml4t_kernels.dtypes import IntArray, Records
 
-__all__ = ["fills_of", "open_trades", "time_series", "trades_frame", "trades_of"]
+__all__ = ["fills_of", "open_trades", "trades_frame", "trades_of"]
 
 _EXIT_REASONS = tuple(ExitReason[code.name] for code in codes.ExitReason)
 _TRADE_STATUSES = tuple(TradeStatus[code.name] for code in codes.TradeStatus)
@@ -74,7 +75,7 @@ def open_trades(store: Store) -> Records:
     positions = store.positions[assets]
     rows = np.zeros(len(assets), dtype=trade_dtype)
     quantity, entry, price = positions["quantity"], positions["entry_price"], positions["current_price"]
-    multiplier = store.contracts["multiplier"][assets]
+    multiplier = store.multipliers[assets]
     with np.errstate(divide="ignore", invalid="ignore"):
         move = np.where(entry == 0.0, np.nan, (price - entry) / np.abs(entry))
     move = np.where(quantity > 0, move, -move)
@@ -96,14 +97,6 @@ def open_trades(store: Store) -> Records:
     rows["status"] = codes.TradeStatus.OPEN
     rows["exit_reason"] = codes.ExitReason.END_OF_DATA
     return rows
-
-
-def time_series(name: str, times: IntArray, zone: str | None) -> pl.Series:
-    """Return times in ns UTC as a Polars Datetime[us] series in a time zone (None: naive)."""
-    import polars as pl
-
-    series = pl.Series(name, times, dtype=pl.Int64).cast(pl.Datetime("ns")).cast(pl.Datetime("us"))
-    return series if zone is None else series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
 
 
 def _words(name: str, numbers: Any, words: tuple[str, ...]) -> pl.Series:

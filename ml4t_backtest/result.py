@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.analytics.metrics import compute_metrics
+from ml4t_backtest.frames import time_series
 from ml4t_backtest.hints import did_you_mean
-from ml4t_backtest.records import fills_of, open_trades, time_series, trades_frame, trades_of
+from ml4t_backtest.records import fills_of, open_trades, trades_frame, trades_of
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterator, KeysView
@@ -46,7 +47,7 @@ class BacktestResult:
         self._fills: Records = store.used_fills()
         self._trades: Records = store.used_trades_and(open_trades(store))
         self.metrics: dict[str, float] = compute_metrics(
-            config.initial_cash, self._times, self._equity, self._fills, self._trades, store.contracts["multiplier"]
+            config.initial_cash, self._times, self._equity, self._fills, self._trades, store.multipliers
         )
 
     @property

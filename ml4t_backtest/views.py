@@ -250,7 +250,7 @@ class DataWindow:
     def __init__(self, panels: Panels) -> None:
         self._panels = panels
         self._clock = [0]
-        self._columns = {asset: column for column, asset in enumerate(panels.assets)}
+        self._columns = panels.column_of
         self._all = {asset: self._new_bar(asset) for asset in panels.assets}
         self._complete = panels.complete
         self._tracks = len(panels.assets) > _FEW_ASSETS
