@@ -1,8 +1,21 @@
 """The slow, plain broker that the fast kernels are checked against; its only source is docs/execution.md."""
 
 from tests.oracle.broker import Broker
+from tests.oracle.costs import Commission, CostModel
 from tests.oracle.oracle import Oracle
-from tests.oracle.records import OracleFill, OracleOrder, OracleResult, OracleTrade
-from tests.oracle.settings import Settings
+from tests.oracle.records import CashFlow, OracleFill, OracleOrder, OracleResult, OracleTrade
+from tests.oracle.settings import Contract, Settings
 
-__all__ = ["Broker", "Oracle", "OracleFill", "OracleOrder", "OracleResult", "OracleTrade", "Settings"]
+__all__ = [
+    "Broker",
+    "CashFlow",
+    "Commission",
+    "Contract",
+    "CostModel",
+    "Oracle",
+    "OracleFill",
+    "OracleOrder",
+    "OracleResult",
+    "OracleTrade",
+    "Settings",
+]

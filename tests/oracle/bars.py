@@ -1,16 +1,14 @@
-"""One asset's bar, and the base price it offers an order: "A fill pass", point 2."""
+"""One asset's bar, and the sessions that the bars of a run belong to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tests.oracle.numbers import Number, NumberType
-from tests.oracle.records import OracleOrder
-from tests.oracle.settings import PriceName, convert
+from tests.oracle.numbers import Number, NumberType, convert, missing, optional
 
-RawBar: TypeAlias = tuple[Any, Any, Any, Any]
+RawBar: TypeAlias = tuple[Any, ...]  # open, high, low, close, and as far as known volume, bid, ask, vwap
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,18 @@ class Bar:
     high: Number
     low: Number
     close: Number
+    volume: Number | None = None
+    bid: Number | None = None
+    ask: Number | None = None
+    vwap: Number | None = None
+
+    def price(self, name: str) -> Number:
+        """The pass price of that name; a missing vwap is the close, as any other missing price."""
+        if name == "mid":
+            return (self.high + self.low) / 2
+        if name == "vwap":
+            return self.close if self.vwap is None else self.vwap
+        return self.open if name == "open" else self.close
 
 
 def read_bars(raw: Mapping[str, RawBar | None], assets: tuple[str, ...], number: NumberType) -> dict[str, Bar]:
@@ -28,39 +38,26 @@ def read_bars(raw: Mapping[str, RawBar | None], assets: tuple[str, ...], number:
         raise ValueError(f"bars for unknown assets: {sorted(unknown)}")
     bars: dict[str, Bar] = {}
     for asset, values in raw.items():
-        if values is None or values[3] is None:
+        if values is None or missing(values[3]):
             continue
         close = convert(number, values[3], "close")
-        o, h, low = (close if value is None else convert(number, value, "price") for value in values[:3])
-        bars[asset] = Bar(o, h, low, close)
+        o, h, low = (close if missing(value) else convert(number, value, "price") for value in values[:3])
+        bars[asset] = Bar(o, h, low, close, *(optional(number, value, "bar") for value in values[4:]))
     return bars
 
 
-def base_price(order: OracleOrder, bar: Bar, bar_index: int, pass_price: PriceName) -> Number | None:
-    """The price before slippage at which the order trades on this bar, or None when it waits."""
-    if order.order_type == "limit":
-        return _limit_price(order, bar)
-    if order.order_type == "stop":
-        # An order submitted or updated on this very bar did not exist at the open.
-        reference = bar.close if order.active_bar == bar_index else bar.open
-        return _stop_price(order, bar, reference)
-    return bar.open if pass_price == "open" else bar.close
+@dataclass(frozen=True)
+class Session:
+    """Which session a bar belongs to, and where in it the bar stands."""
+
+    number: Any
+    first: bool
+    last: bool
 
 
-def _limit_price(order: OracleOrder, bar: Bar) -> Number | None:
-    limit = order.limit_price
-    assert limit is not None
-    reached = bar.low <= limit if order.quantity > 0 else bar.high >= limit
-    return limit if reached else None
-
-
-def _stop_price(order: OracleOrder, bar: Bar, reference: Number) -> Number | None:
-    stop = order.stop_price
-    assert stop is not None
-    if order.quantity > 0:
-        if reference >= stop:
-            return reference
-        return stop if bar.high >= stop else None
-    if reference <= stop:
-        return reference
-    return stop if bar.low <= stop else None
+def read_sessions(numbers: Sequence[Any] | None, count: int) -> list[Session]:
+    """The session of every bar; without numbers every bar is a session of its own."""
+    marks = list(range(count)) if numbers is None else list(numbers)
+    if len(marks) != count:
+        raise ValueError("sessions and bars differ in length")
+    return [Session(mark, t == 0 or marks[t - 1] != mark, t == count - 1 or marks[t + 1] != mark) for t, mark in enumerate(marks)]

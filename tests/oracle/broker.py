@@ -1,15 +1,18 @@
-"""What a strategy may ask for: "Submitting" and "Target weights"."""
+"""What a strategy may ask for: "Submitting", "Linked orders" and "Target weights"."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tests.oracle.account import Account
-from tests.oracle.fills import reduces
-from tests.oracle.numbers import Number
-from tests.oracle.records import OracleOrder, OraclePosition, OrderType
-from tests.oracle.settings import convert
+from tests.oracle.fills import new_order
+from tests.oracle.gate import opposite
+from tests.oracle.links import parent_ended, wake_at_submission
+from tests.oracle.numbers import Number, convert, signed, steps_down
+from tests.oracle.offers import trail_level
+from tests.oracle.records import LIMITED, ORDER_TYPES, STOPPED, OracleOrder, OraclePosition, OrderType
 
 
 class Broker:
@@ -23,7 +26,7 @@ class Broker:
 
     @property
     def account_value(self) -> Number:
-        """The account value of step 3 (the initial cash in on_start)."""
+        """The account value of step 5 (the initial cash in on_start)."""
         return self._account.account_value
 
     @property
@@ -42,44 +45,126 @@ class Broker:
         limit_price: Any = None,
         stop_price: Any = None,
         reduce_only: bool | None = None,
+        trail_amount: Any = None,
+        trail_percent: Any = None,
+        time_in_force: str = "GTC",
+        good_till: int | None = None,
+        displayed_quantity: Any = None,
+        parent: int | None = None,
+        oco: int | None = None,
     ) -> int | None:
         """Queue an order and return its id, or None when the quantity is too small to be an order."""
         self._require_known(asset)
         q = self._number(quantity, "quantity")
-        limit = self._optional_number(limit_price, "limit price")
-        stop = self._optional_number(stop_price, "stop price")
-        if order_type not in ("market", "limit", "stop"):
+        if order_type not in ORDER_TYPES:
             raise ValueError(f"unknown order type: {order_type}")
-        if order_type == "limit" and limit is None:
-            raise ValueError("a limit order needs a limit price")
-        if order_type == "stop" and stop is None:
-            raise ValueError("a stop order needs a stop price")
+        prices = {
+            "limit_price": self._tick(asset, self._optional(limit_price, "limit price"), down=q > 0),
+            "stop_price": self._tick(asset, self._optional(stop_price, "stop price"), down=q < 0),
+            "trail_amount": self._optional(trail_amount, "trail amount"),
+            "trail_percent": self._optional(trail_percent, "trail percent"),
+            "displayed_quantity": self._optional(displayed_quantity, "displayed quantity"),
+        }
+        _check_prices(order_type, prices)
+        tif = _time_in_force(time_in_force, good_till)
+        for order_id in (parent, oco):
+            if order_id is not None and not 1 <= order_id <= len(self._account.orders):
+                raise ValueError(f"unknown order: {order_id}")
         held = self._account.quantity(asset)
         if q == 0 or (abs(q) <= self._rules.smallest_order and q != -held):
             return None
-        if reduce_only is None:
-            reduce_only = reduces(q, self._account.quantity(asset))
-        now = self._account.bar_index
-        order_id = len(self._account.orders) + 1
-        order = OracleOrder(order_id, asset, q, order_type, limit, stop, reduce_only, self._rules.zero, created_bar=now, active_bar=now)
-        self._account.orders.append(order)
-        self._account.pending.append(order)
-        return order_id
+        order = self._queue(asset, q, order_type, reduce_only, prices, parent is not None)
+        order.time_in_force, order.good_till = tif, good_till
+        self._link(order, parent, oco)
+        self._reject_at_once(order)
+        return order.order_id
 
-    def update(self, order_id: int, quantity: Any = None, limit_price: Any = None, stop_price: Any = None) -> bool:
+    def _queue(
+        self, asset: str, q: Number, order_type: OrderType, reduce_only: bool | None, prices: dict[str, Any], child: bool
+    ) -> OracleOrder:
+        held = self._account.quantity(asset)
+        if q != -held:
+            q = signed(steps_down(self._rules.number, abs(q), self._rules.lots[asset]), q)
+        order = new_order(self._account, asset, q)
+        bar = self._account.bars.get(asset)
+        order.signal_price = None if bar is None else bar.close
+        order.order_type = order_type
+        for name, value in prices.items():
+            setattr(order, name, value)
+        order.reduce_only = (opposite(q, held) and abs(q) <= abs(held)) if reduce_only is None else reduce_only
+        if order.reduce_only and not child:
+            order.bound = self._account.position_number(asset)
+        if order_type == "trailing_stop":
+            order.stop_price = None
+            if order.signal_price is not None:
+                order.stop_price = trail_level(order, order.signal_price)
+        return order
+
+    def _link(self, order: OracleOrder, parent: int | None, oco: int | None) -> None:
+        if oco is not None:
+            member = self._account.orders[oco - 1]
+            if member.group is None:
+                member.group = member.order_id
+            order.group = member.group
+        if parent is not None:
+            order.parent = parent
+            wake_at_submission(self._account, order)
+
+    def _reject_at_once(self, order: OracleOrder) -> None:
+        account, asset = self._account, order.asset
+        blocked = account.rule_exit_bar.get(asset) == account.bar_index and asset not in account.positions
+        if order.quantity == 0:
+            account.end(order, "rejected", "ROUNDS_TO_ZERO")
+        elif blocked and not self._rules.settings.allow_reentry_on_exit_bar:
+            account.end(order, "rejected", "REENTRY_BLOCKED")
+        elif parent_ended(account, order):
+            account.end(order, "cancelled", "PARENT_NOT_FILLED")
+        account.drop_finished_orders()
+
+    def bracket(
+        self, asset: str, quantity: Any, take_profit: Any, stop_loss: Any, entry_type: OrderType = "market", entry_limit: Any = None
+    ) -> tuple[int, int, int] | None:
+        """An entry with a target and a stop that cancel each other; the ids in this order."""
+        entry = self.submit(asset, quantity, entry_type, limit_price=entry_limit)
+        if entry is None:
+            return None
+        opposite_quantity = -self._number(quantity, "quantity")
+        target = self.submit(asset, opposite_quantity, "limit", limit_price=take_profit, reduce_only=True, parent=entry)
+        assert target is not None
+        self._account.orders[target - 1].target = True
+        stop = self.submit(asset, opposite_quantity, "stop", stop_price=stop_loss, reduce_only=True, parent=entry, oco=target)
+        assert stop is not None
+        return entry, target, stop
+
+    def update(
+        self,
+        order_id: int,
+        quantity: Any = None,
+        limit_price: Any = None,
+        stop_price: Any = None,
+        trail_amount: Any = None,
+        trail_percent: Any = None,
+    ) -> bool:
         """Change a pending order in place: it keeps its side, its turn and whether it is reduce-only."""
-        size = self._optional_number(quantity, "quantity")
-        limit = self._optional_number(limit_price, "limit price")
-        stop = self._optional_number(stop_price, "stop price")
+        size = self._optional(quantity, "quantity")
+        limit, stop = self._optional(limit_price, "limit price"), self._optional(stop_price, "stop price")
+        amount, percent = self._optional(trail_amount, "trail amount"), self._optional(trail_percent, "trail percent")
         order = self._pending_order(order_id)
-        if order is None or (size is not None and size <= self._rules.smallest_order):
+        if order is None:
             return False
         if size is not None:
-            order.quantity = size if order.quantity > 0 else -size
+            rounded = steps_down(self._rules.number, size, self._rules.lots[order.asset])
+            if rounded <= self._rules.smallest_order or rounded <= abs(order.filled_quantity):
+                return False
+            order.quantity = signed(rounded, order.quantity)
         if limit is not None:
-            order.limit_price = limit
+            order.limit_price = self._tick(order.asset, limit, down=order.quantity > 0)
         if stop is not None:
-            order.stop_price = stop
+            order.stop_price = self._tick(order.asset, stop, down=order.quantity < 0)
+        if amount is not None:
+            order.trail_amount, order.trail_percent = amount, None
+        if percent is not None:
+            order.trail_amount, order.trail_percent = None, percent
         order.active_bar = self._account.bar_index
         return True
 
@@ -87,7 +172,7 @@ class Broker:
         order = self._pending_order(order_id)
         if order is None:
             return False
-        order.status, order.reason = "cancelled", "CANCELLED_BY_USER"
+        self._account.end(order, "cancelled", "CANCELLED_BY_USER")
         self._account.drop_finished_orders()
         return True
 
@@ -122,6 +207,19 @@ class Broker:
             if asset in weights:
                 self.target_percent(asset, weights[asset])
 
+    def set_rules(self, rule: Any, asset: str | None = None, position: bool = False) -> None:
+        """The global rule, that of an asset, or that of the asset's open position."""
+        if asset is None:
+            self._account.global_rule = rule
+            return
+        self._require_known(asset)
+        if not position:
+            self._account.asset_rules[asset] = rule
+        elif asset in self._account.positions:
+            self._account.positions[asset].rule = rule
+        else:
+            raise ValueError(f"no open position: {asset}")
+
     def _pending_order(self, order_id: int) -> OracleOrder | None:
         if not 1 <= order_id <= len(self._account.orders):
             return None
@@ -135,5 +233,33 @@ class Broker:
     def _number(self, value: Any, name: str) -> Number:
         return convert(self._rules.number, value, name)
 
-    def _optional_number(self, value: Any, name: str) -> Number | None:
+    def _optional(self, value: Any, name: str) -> Number | None:
         return None if value is None else self._number(value, name)
+
+    def _tick(self, asset: str, price: Number | None, *, down: bool) -> Number | None:
+        """No order becomes more aggressive than asked: the caller knows which way that is."""
+        tick = self._rules.contracts[asset].tick_size
+        if price is None or tick is None or not self._rules.settings.round_to_tick:
+            return price
+        slack = self._rules.number(1e-9)
+        steps = math.floor(price / tick + slack) if down else math.ceil(price / tick - slack)
+        return self._rules.number(steps) * tick
+
+
+def _check_prices(order_type: OrderType, prices: dict[str, Any]) -> None:
+    if order_type in LIMITED and prices["limit_price"] is None:
+        raise ValueError(f"a {order_type} order needs a limit price")
+    if order_type in STOPPED and prices["stop_price"] is None:
+        raise ValueError(f"a {order_type} order needs a stop price")
+    trails = (prices["trail_amount"] is not None) + (prices["trail_percent"] is not None)
+    if order_type == "trailing_stop" and trails != 1:
+        raise ValueError("a trailing stop needs either an amount or a percentage")
+
+
+def _time_in_force(name: str, good_till: int | None) -> str:
+    tif = name.upper()
+    if tif not in ("GTC", "GTD", "DAY", "IOC", "FOK"):
+        raise ValueError(f"unknown time in force: {name}")
+    if tif == "GTD" and good_till is None:
+        raise ValueError("a GTD order needs good_till")
+    return tif

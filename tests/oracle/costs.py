@@ -1,54 +1,187 @@
-"""Slippage and commission: "A fill pass", points 4 and 5."""
+"""Impact, slippage and commission: "A fill pass", points 4 to 7."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from tests.oracle.numbers import Number
-from tests.oracle.records import OracleOrder
+from tests.oracle.bars import Bar
+from tests.oracle.numbers import Number, NumberType, convert, optional
+from tests.oracle.records import LIMITED, OracleOrder
 
-COMMISSION_SIZES = {"none": 0, "percentage": 1, "per_share": 2}
-SLIPPAGE_SIZES = {"none": 0, "fixed": 1, "percentage": 1}
+SLIPPAGE_SIZES = {"none": 0, "fixed": 1, "percentage": 1, "volume_share": 1, "squared_volume_share": 2, "spread": 1, "bid_ask": 0}
+IMPACT_SIZES = {"none": 0, "linear": 1, "square_root": 3, "power": 3}
+
+
+@dataclass(frozen=True)
+class Commission:
+    """Every part of the commission rule; the short forms ("percentage", rate) and ("per_share", amount, minimum) become one."""
+
+    rate: Any = 0
+    per_unit: Any = 0
+    per_order: Any = 0
+    minimum: Any = 0
+    maker_rate: Any = None  # None: the rate
+    value_tiers: tuple[tuple[Any, Any], ...] = ()  # (limit of the fill's value, rate)
+    quantity_tiers: tuple[tuple[Any, Any], ...] = ()  # (limit of the fill's quantity, amount per unit)
+    largest_of: bool = False
+    per_trade: Any = 0  # only with largest_of
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """What trading an asset costs, and how much of its volume an order may take, as the caller writes it.
+
+    Slippage: none; fixed, amount; percentage, rate; volume_share, factor; squared_volume_share, volume_limit, price_impact;
+    spread, the whole spread; bid_ask (the columns). Impact: none; linear, c; square_root, c, volatility, adv_factor;
+    power, c, exponent, min_impact.
+    """
+
+    commission: Any = ("none",)
+    slippage: tuple[Any, ...] = ("none",)
+    impact: tuple[Any, ...] = ("none",)
+    participation: Any = None
+    min_volume: Any = 0
 
 
 @dataclass(frozen=True)
 class Costs:
-    commission_kind: str
-    commission_numbers: tuple[Number, ...]
+    """A cost model in the number type of the run."""
+
+    commission: Commission
     slippage_kind: str
     slippage_numbers: tuple[Number, ...]
+    impact_kind: str
+    impact_numbers: tuple[Number, ...]
+    participation: Number | None
+    min_volume: Number
     zero: Number
 
-    def __post_init__(self) -> None:
-        if COMMISSION_SIZES.get(self.commission_kind) != len(self.commission_numbers):
-            raise ValueError(f"bad commission: {self.commission_kind} {self.commission_numbers}")
-        if SLIPPAGE_SIZES.get(self.slippage_kind) != len(self.slippage_numbers):
-            raise ValueError(f"bad slippage: {self.slippage_kind} {self.slippage_numbers}")
+    def volume_cap(self, bar: Bar) -> Number | None:
+        """The most that one order may trade on the bar, before rounding to the lot; None: no limit."""
+        if self.participation is None or bar.volume is None:
+            return None
+        return self.zero if bar.volume < self.min_volume else bar.volume * self.participation
 
-    def commission(self, q: Number, price: Number, m: Number) -> Number:
-        if self.commission_kind == "percentage":
-            (rate,) = self.commission_numbers
-            return abs(q * price) * m * rate
-        if self.commission_kind == "per_share":
-            per_share, minimum = self.commission_numbers
-            return max(abs(q) * per_share, minimum)
-        return self.zero
+    def impact(self, q: Number, base: Number, bar: Bar) -> Number:
+        numbers, volume = self.impact_numbers, bar.volume
+        if self.impact_kind == "none":
+            return self.zero
+        if volume is None or volume == 0:
+            return numbers[2] if self.impact_kind == "power" else self.zero
+        c = numbers[0]
+        if self.impact_kind == "linear":
+            return c * (abs(q) / volume) * abs(base)
+        if self.impact_kind == "square_root":
+            _, volatility, adv_factor = numbers
+            return c * volatility * math.sqrt(abs(q) / (volume * adv_factor)) * abs(base)
+        _, exponent, least = numbers
+        return max(c * math.pow(abs(q) / volume, exponent) * abs(base), least)
 
-    def slippage_per_unit(self, base: Number) -> Number:
+    def slippage_per_unit(self, q: Number, b2: Number, bar: Bar) -> Number:
+        numbers, volume = self.slippage_numbers, bar.volume
+        if self.slippage_kind == "none":
+            return self.zero
         if self.slippage_kind == "fixed":
-            return self.slippage_numbers[0]
+            return numbers[0]
         if self.slippage_kind == "percentage":
-            return self.slippage_numbers[0] * abs(base)
-        return self.zero
+            return numbers[0] * abs(b2)
+        if self.slippage_kind == "spread":
+            return numbers[0] / 2
+        if self.slippage_kind == "bid_ask":
+            return self.zero if bar.bid is None or bar.ask is None else (bar.ask - bar.bid) / 2
+        if volume is None or volume == 0:
+            return self.zero
+        if self.slippage_kind == "volume_share":
+            return abs(b2) * (abs(q) / volume) * numbers[0]
+        volume_limit, price_impact = numbers
+        share = min(abs(q) / volume, volume_limit)
+        return abs(b2) * price_impact * share * share
 
-    def fill_price(self, order: OracleOrder, base: Number) -> Number:
-        """The base price moved against the order by the slippage, within its bounds."""
-        buy = order.quantity > 0
-        s = self.slippage_per_unit(base)
-        price = base + s if buy else base - s
+    def fill_price(self, order: OracleOrder, q: Number, base: Number, bar: Bar) -> Number:
+        """The base price moved against the order by impact and slippage, within its bounds."""
+        buy = q > 0
+        i = self.impact(q, base, bar)
+        b2 = base + i if buy else base - i
+        s = self.slippage_per_unit(q, b2, bar)
+        price = b2 + s if buy else b2 - s
         if not buy and base >= 0:
             price = max(price, self.zero)
-        if order.order_type == "limit":
+        if order.order_type in LIMITED:
             assert order.limit_price is not None
             price = min(price, order.limit_price) if buy else max(price, order.limit_price)
         return price
+
+    def raw_commission(self, q: Number, price: Number, m: Number, maker: bool) -> Number:
+        c = self.commission
+        notional = abs(q * price) * m
+        if c.value_tiers:
+            return notional * _tier(c.value_tiers, notional)
+        if c.quantity_tiers:
+            return abs(q) * _tier(c.quantity_tiers, abs(q))
+        if c.largest_of:
+            return max(c.per_trade, abs(q) * c.per_unit, notional * c.rate)
+        rate = c.maker_rate if maker and c.maker_rate is not None else c.rate
+        return notional * rate + abs(q) * c.per_unit
+
+    def commission_of(self, order: OracleOrder, price: Number, m: Number, maker: bool) -> Callable[[Number], Number]:
+        """What the next fill of the order would pay, as a function of its quantity; nothing for nothing."""
+
+        def pay(q: Number) -> Number:
+            if q == 0:
+                return self.zero
+            raw = order.raw_commission + self.raw_commission(q, price, m, maker)
+            return max(raw + self.commission.per_order, self.commission.minimum) - order.commission
+
+        return pay
+
+
+def _tier(tiers: tuple[tuple[Any, Any], ...], size: Number) -> Any:
+    for limit, value in tiers:
+        if limit >= size:
+            return value
+    return tiers[-1][1]
+
+
+def build_costs(model: CostModel, number: NumberType) -> Costs:
+    slippage, impact = model.slippage, model.impact
+    if SLIPPAGE_SIZES.get(slippage[0]) != len(slippage) - 1:
+        raise ValueError(f"bad slippage: {slippage}")
+    if IMPACT_SIZES.get(impact[0]) != len(impact) - 1:
+        raise ValueError(f"bad impact: {impact}")
+    if number is not float and impact[0] in ("square_root", "power"):
+        raise ValueError("this impact model has no exact fractions")
+    return Costs(
+        commission=_build_commission(model.commission, number),
+        slippage_kind=slippage[0],
+        slippage_numbers=tuple(convert(number, value, "slippage") for value in slippage[1:]),
+        impact_kind=impact[0],
+        impact_numbers=tuple(convert(number, value, "impact") for value in impact[1:]),
+        participation=optional(number, model.participation, "participation"),
+        min_volume=convert(number, model.min_volume, "min_volume"),
+        zero=number(0),
+    )
+
+
+def _build_commission(model: Any, number: NumberType) -> Commission:
+    if not isinstance(model, Commission):
+        kind, *numbers = model
+        names = {"none": (), "percentage": ("rate",), "per_share": ("per_unit", "minimum")}.get(kind)
+        if names is None or len(names) != len(numbers):
+            raise ValueError(f"bad commission: {model}")
+        model = Commission(**dict(zip(names, numbers, strict=True)))
+
+    def tiers(pairs: Any) -> Any:
+        return tuple((convert(number, limit, "tier"), convert(number, value, "tier")) for limit, value in pairs)
+
+    names = ("rate", "per_unit", "per_order", "minimum", "per_trade")
+    amounts: dict[str, Any] = {name: convert(number, getattr(model, name), name) for name in names}
+    return Commission(
+        **amounts,
+        maker_rate=optional(number, model.maker_rate, "maker_rate"),
+        value_tiers=tiers(model.value_tiers),
+        quantity_tiers=tiers(model.quantity_tiers),
+        largest_of=model.largest_of,
+    )

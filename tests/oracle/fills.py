@@ -1,115 +1,323 @@
-"""A fill pass: two sweeps over the pending orders, and one attempt at an order."""
+"""A fill pass: sweeps over the pending orders, and one turn of an order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.oracle import links
 from tests.oracle.account import Account
-from tests.oracle.bars import base_price
-from tests.oracle.numbers import Number
-from tests.oracle.positions import apply_fill, position_after
-from tests.oracle.records import OracleFill, OracleOrder
+from tests.oracle.gate import Proposal, cut_to_money, opening_need, opposite, over_limits, propose, refuse
+from tests.oracle.numbers import Number, signed, steps_down
+from tests.oracle.offers import Offer, favourable, may_move, offer, see, stop_level, trail_level, trailed
+from tests.oracle.positions import apply_fill
+from tests.oracle.records import ON_CLOSE, ON_OPEN, OracleFill, OracleOrder
 
 
 @dataclass(frozen=True)
-class Rejection:
-    reason: str
-    need: Number | None = None
-    have: Number | None = None
+class Pass:
+    account: Account
+    price: str  # name of the pass price
+    on_close: bool = False  # the pass of the on-close orders
 
 
-def run_pass(account: Account) -> None:
-    """Exits first, then all that are still pending, each sweep in order of submission."""
-    for order in account.pending:
-        if is_exit(order, account.quantity(order.asset)):
-            attempt(account, order)
-    for order in account.pending:
+def run_pass(account: Account, price: str, *, on_close: bool = False) -> None:
+    """Exits first, then all that are still pending; or one sweep in order of submission."""
+    settings = account.rules.settings
+    account.passes += 1
+    start_totals(account, price)
+    this = Pass(account, price, on_close)
+    queue = list(account.pending)
+    if settings.fill_ordering == "exit_first":
+        for order in queue:
+            if order.status == "pending" and is_exit(account, order):
+                take_turn(this, order)
+        queue = in_priority(account, [order for order in queue if order.status == "pending"], price)
+    for order in queue:
         if order.status == "pending":
-            attempt(account, order)
+            take_turn(this, order)
     account.drop_finished_orders()
 
 
-def is_exit(order: OracleOrder, p: Number) -> bool:
-    return order.reduce_only or reduces(order.quantity, p)
+def start_totals(account: Account, price: str) -> None:
+    """Leveraged accounts see every priced position at the pass price before the first turn."""
+    if not account.rules.leveraged:
+        return
+    account.mark(lambda bar: bar.price(price))
+    account.pass_value = account.total_value()
+    account.pass_requirement = account.total_requirement(account.rules.settings.buying_power_basis)
 
 
-def reduces(q: Number, p: Number) -> bool:
-    """Opposite side of the position and not larger than it."""
-    return opposite(q, p) and abs(q) <= abs(p)
+def in_priority(account: Account, orders: list[OracleOrder], price: str) -> list[OracleOrder]:
+    """The order of the second sweep."""
+    priority = account.rules.settings.entry_order_priority
+    if priority == "submission":
+        return orders
+
+    def notional(order: OracleOrder) -> Number:
+        reference = account.bars[order.asset].price(price)
+        return abs(order.quantity * reference * account.rules.multipliers[order.asset])
+
+    priced = [order for order in orders if order.asset in account.bars]
+    priced.sort(key=notional, reverse=priority == "notional_desc")  # keeps equal ones in order, reversed or not
+    return priced + [order for order in orders if order.asset not in account.bars]
 
 
-def opposite(q: Number, p: Number) -> bool:
-    return (q > 0 and p < 0) or (q < 0 and p > 0)
+def is_exit(account: Account, order: OracleOrder) -> bool:
+    p = account.quantity(order.asset)
+    return order.reduce_only or (opposite(order.quantity, p) and order.left <= abs(p))
 
 
-def attempt(account: Account, order: OracleOrder) -> None:
-    """Points 1 to 7 of "A fill pass"."""
-    rules = account.rules
+def is_due(this: Pass, order: OracleOrder) -> bool:
+    """Is this place in the pass a turn of the order?"""
+    account = this.account
+    if order.dormant or order.due_bar > account.bar_index:
+        return False
+    if order.order_type in ON_CLOSE:
+        return this.on_close and account.session.last
+    if this.on_close:
+        return order.woke_pass == account.passes
+    return order.order_type not in ON_OPEN or account.session.first
+
+
+def take_turn(this: Pass, order: OracleOrder) -> None:
+    """The turn of an order, after those of its group that go before it."""
+    if not is_due(this, order):
+        return
+    if order.group is not None and can_trade(this, order):
+        rivals = [
+            other
+            for other in this.account.pending
+            if other.group == order.group and other is not order and is_due(this, other) and can_trade(this, other)
+        ]
+        for other in links.ranked_rivals(this.account, order, rivals, this.price):
+            if other.status == "pending":
+                turn(this, other)
+    if order.status == "pending":
+        turn(this, order)
+
+
+def can_trade(this: Pass, order: OracleOrder) -> bool:
+    """Pending, neither expired nor bound to a position that is gone, and its asset offers a bar."""
+    account = this.account
+    fresh = order.status == "pending" and order.last_fill_bar != account.bar_index
+    started = order.order_type != "trailing_stop" or order.stop_price is not None
+    return fresh and started and order.asset in account.bars and not expired(account, order) and not is_gone(account, order)
+
+
+def expired(account: Account, order: OracleOrder) -> bool:
+    if order.time_in_force == "GTD":
+        assert order.good_till is not None
+        return account.time > order.good_till
+    later = order.had_turn and order.first_session != account.session.number
+    return order.time_in_force == "DAY" and later
+
+
+def is_gone(account: Account, order: OracleOrder) -> bool:
+    return order.bound is not None and order.bound != account.position_number(order.asset)
+
+
+def turn(this: Pass, order: OracleOrder) -> None:
+    account = this.account
+    if expired(account, order):
+        account.end(order, "expired", "TIME_IN_FORCE")
+        return
+    if is_gone(account, order):
+        account.end(order, "cancelled", "POSITION_CLOSED")
+        return
+    if not order.had_turn:
+        order.had_turn, order.first_session = True, account.session.number
+    order.last_turn_bar = account.bar_index
+    try_to_trade(this, order)
+    if order.status == "pending" and order.time_in_force in ("IOC", "FOK"):
+        account.end(order, "expired", "TIME_IN_FORCE")
+
+
+def try_to_trade(this: Pass, order: OracleOrder) -> None:
+    """Points 2 to 4."""
+    account = this.account
     bar = account.bars.get(order.asset)
-    if bar is None:
+    if bar is None or order.last_fill_bar == account.bar_index:
         return
-    base = base_price(order, bar, account.bar_index, rules.pass_price)
-    if base is None:
+    if order.order_type == "trailing_stop":
+        start_or_tighten(account, order)
+    found = offer(account, order, this.price)
+    if found.triggered and order.triggered_bar is None:
+        order.triggered_bar = account.bar_index
+    if found.price is None:
         return
-    p, m = account.quantity(order.asset), rules.multipliers[order.asset]
-    q = order.quantity
+    whole = wanted = order.left
     if order.reduce_only:
-        if not opposite(q, p):
-            order.status, order.reason = "cancelled", "POSITION_CLOSED"
+        p = account.quantity(order.asset)
+        if not opposite(order.quantity, p):
+            account.end(order, "cancelled", "POSITION_CLOSED")
             return
-        if abs(q) > abs(p):
-            q = -p
-    price = rules.costs.fill_price(order, base)
-    commission = rules.costs.commission(q, price, m)
-    new = position_after(p, q, rules)
-    closing, opening = split(p, q, new, rules.zero)
-    rejection = gate(account, p, q, closing, opening, price, m, commission)
-    if rejection is not None:
-        order.status, order.reason = "rejected", rejection.reason
-        order.need, order.have = rejection.need, rejection.have
+        wanted = min(wanted, abs(p))
+    allowed = links.parent_allows(account, order)
+    size = capped(account, order, wanted if allowed is None else min(wanted, allowed))
+    if size > 0 and (order.time_in_force != "FOK" or size == whole):
+        execute(account, order, found, size, complete=size == wanted)
+
+
+def start_or_tighten(account: Account, order: OracleOrder) -> None:
+    view = see(account, order)
+    if order.stop_price is None:
+        order.stop_price, order.trail_start_bar = trail_level(order, view.bar.close), account.bar_index
+    elif account.rules.settings.trail_update == "bar_first" and may_move(account, order):
+        order.stop_price, order.trail_moved_bar = stop_level(account, order, view), account.bar_index
+
+
+def move_trails(account: Account) -> None:
+    """After the last pass: the levels of trailing stops that had a turn on this bar and did not trade move once."""
+    how = account.rules.settings.trail_update
+    if how == "bar_first":
         return
-    cash = account.cash - (q * price) * m - commission
-    account.cash = rules.zero if q > 0 and opening > 0 and cash < 0 else cash
-    order.status, order.filled_quantity, order.filled_price = "filled", q, price
-    slippage = abs(price - base)
-    fill = OracleFill(order.order_id, order.asset, q, price, account.time, account.bar_index, commission, slippage, new)
-    account.fills.append(fill)
-    apply_fill(account, fill)
+    for order in account.pending:
+        waited = order.last_turn_bar == account.bar_index != order.last_fill_bar
+        if order.order_type == "trailing_stop" and waited and order.asset in account.bars and may_move(account, order):
+            view = see(account, order)
+            order.stop_price = trailed(order, view.bar.close if how == "close" else favourable(order, view))
+            order.trail_moved_bar = account.bar_index
 
 
-def split(p: Number, q: Number, new: Number, zero: Number) -> tuple[Number, Number]:
-    """The unsigned parts of `q` that close and that open; a fill that leaves the position flat opens nothing."""
-    if not opposite(q, p):
-        return zero, abs(q)
-    if new == 0 or abs(q) <= abs(p):
-        return abs(q), zero
-    return abs(p), abs(q) - abs(p)
+def capped(account: Account, order: OracleOrder, size: Number) -> Number:
+    """Point 4: what the displayed quantity and the volume of the bar let through."""
+    lot, number = account.rules.lots[order.asset], account.rules.number
+    for cap in (order.displayed_quantity, account.rules.costs[order.asset].volume_cap(account.bars[order.asset])):
+        if cap is not None:
+            size = min(size, steps_down(number, cap, lot))
+    return size
 
 
-def gate(
-    account: Account,
-    p: Number,
-    q: Number,
-    closing: Number,
-    opening: Number,
-    price: Number,
-    m: Number,
-    commission: Number,
-) -> Rejection | None:
-    """Point 6: may the account make this fill?"""
-    rules = account.rules
-    if opening > 0:
-        if q < 0 and not rules.allow_short:
-            return Rejection("REVERSAL_NOT_ALLOWED" if p > 0 else "SHORT_NOT_ALLOWED")
-        signed_closing = closing if q > 0 else -closing
-        have = account.cash - (signed_closing * price) * m - commission
-        need = (opening * price) * m
-        if q < 0:
-            need = abs(need)
-        if need - have > rules.cash_tolerance * abs(need):
-            return Rejection("INSUFFICIENT_CASH", need, have)
-        return None
-    have = account.cash - (q * price) * m
-    if not rules.allow_short and have - commission < 0:
-        return Rejection("INSUFFICIENT_CASH", commission, have)
-    return None
+def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool) -> None:
+    """Points 5 to 10 for an unsigned quantity; complete: it is all that the order may still ask for."""
+    assert found.price is not None
+    costs, m = account.rules.costs[order.asset], account.rules.multipliers[order.asset]
+    q = signed(size, order.quantity)
+    price = costs.fill_price(order, q, found.price, account.bars[order.asset])
+    pay = costs.commission_of(order, price, m, found.maker)
+    proposal = propose(account, order.asset, q, price, pay)
+    refusal = over_limits(account, proposal) or refuse(account, proposal)
+    if refusal is not None:
+        settings = account.rules.settings
+        smaller = None
+        if refusal.for_money and settings.partial_fills_allowed:
+            smaller = cut_to_money(account, proposal, refusal, pay)
+        if smaller is None:
+            soft = refusal.for_money and not settings.reject_on_insufficient_cash
+            order.need, order.have = refusal.need, refusal.have
+            account.end(order, "cancelled" if soft else "rejected", refusal.reason)
+            return
+        if order.time_in_force == "FOK":
+            return
+        proposal, complete = smaller, True
+    raw = costs.raw_commission(proposal.q, price, m, found.maker)
+    order.raw_commission = order.raw_commission + raw
+    fill(account, order, proposal, abs(price - found.price))
+    links.after_fill(account, order, abs(proposal.q), found.at_open)
+    if complete:
+        account.end(order, "filled", None)
+
+
+def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Number) -> None:
+    """Point 10, with "The fill" and "Positions and trades"."""
+    rules, asset, q = account.rules, order.asset, proposal.q
+    v0, before = account.value(asset), account.cash
+    kind = rules.settings.buying_power_basis
+    r0 = account.marked_requirement(asset, kind) if rules.leveraged else rules.zero
+    account.cash = cash_after(account, proposal)
+    change = account.cash - before
+    if change > 0 and not rules.leveraged and rules.settings.settlement_delay > 0:
+        account.unsettled.append((account.bar_index + rules.settings.settlement_delay, change))
+    book(order, account, proposal)
+    record = OracleFill(
+        *(order.order_id, asset, q, proposal.price, account.time, account.bar_index),
+        *(proposal.commission, slippage, proposal.new),
+    )
+    account.fills.append(record)
+    apply_fill(account, order, record)
+    if rules.leveraged:
+        if asset in account.positions:
+            account.positions[asset].current_price = proposal.price
+        account.pass_value = account.pass_value - v0 + account.value(asset) + change
+        account.pass_requirement = account.pass_requirement - r0 + account.marked_requirement(asset, kind)
+    if order.rule and proposal.new == 0 and order.created_bar == account.bar_index:
+        account.rule_exit_bar[asset] = account.bar_index
+
+
+def book(order: OracleOrder, account: Account, proposal: Proposal) -> None:
+    """What the order remembers of the fill."""
+    q, price = proposal.q, proposal.price
+    filled = order.filled_quantity + q
+    if order.filled_price is None:
+        order.filled_price = price
+    else:
+        order.filled_price = (order.filled_quantity * order.filled_price + q * price) / filled
+    order.filled_quantity = filled
+    order.commission = order.commission + proposal.commission
+    order.last_fill_bar, order.filled_time = account.bar_index, account.time
+
+
+def cash_after(account: Account, proposal: Proposal) -> Number:
+    """Cash after the fill: "The fill"."""
+    rules, asset, q, price = account.rules, proposal.asset, proposal.q, proposal.price
+    m = rules.multipliers[asset]
+    if asset in rules.futures:
+        paid = rules.zero
+        if proposal.closing > 0:
+            position = account.positions[asset]
+            paid = signed(proposal.closing, proposal.p) * (price - position.basis) * m
+        return account.cash + paid - proposal.commission
+    cash = account.cash - (q * price) * m - proposal.commission
+    if q > 0 and proposal.opening > 0 and not rules.leveraged:
+        slack = rules.cash_tolerance * abs(opening_need(account, proposal))
+        if -slack <= cash < 0:
+            return rules.zero
+    return cash
+
+
+def close_everything(account: Account) -> None:
+    """The end of the data with `close_at_end`: every order is cancelled, every priced position closed at the close."""
+    for order in list(account.pending):
+        if order.status == "pending":
+            account.end(order, "cancelled", "RUN_ENDED")
+    account.drop_finished_orders()
+    start_totals(account, "close")
+    for asset in list(account.positions):
+        if asset in account.bars:
+            order = exit_order(account, asset, abs(account.quantity(asset)), "end_of_data")
+            execute(account, order, Offer(account.bars[asset].close), order.left, complete=True)
+    account.drop_finished_orders()
+
+
+def exit_order(account: Account, asset: str, size: Number, reason: str) -> OracleOrder:
+    """Queue a reduce-only market order for part of a position, bound to it."""
+    position = account.positions[asset]
+    bar = account.bars.get(asset)
+    order = new_order(account, asset, -signed(size, position.quantity))
+    order.signal_price = None if bar is None else bar.close
+    order.reduce_only, order.bound, order.exit_reason = True, position.number, reason
+    return order
+
+
+def new_order(account: Account, asset: str, quantity: Number) -> OracleOrder:
+    """Queue a plain market order."""
+    now, zero = account.bar_index, account.rules.zero
+    order = OracleOrder(
+        order_id=len(account.orders) + 1,
+        asset=asset,
+        quantity=quantity,
+        order_type="market",
+        limit_price=None,
+        stop_price=None,
+        reduce_only=False,
+        filled_quantity=zero,
+        created_bar=now,
+        active_bar=now,
+        created_time=account.time,
+        raw_commission=zero,
+        commission=zero,
+        taken=zero,
+    )
+    account.orders.append(order)
+    account.pending.append(order)
+    return order

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from tests.oracle import events as event_book
+from tests.oracle import exits, margin
 from tests.oracle.account import Account
-from tests.oracle.bars import RawBar, read_bars
+from tests.oracle.bars import RawBar, read_bars, read_sessions
 from tests.oracle.broker import Broker
-from tests.oracle.fills import run_pass
+from tests.oracle.fills import close_everything, move_trails, run_pass
 from tests.oracle.numbers import Number, NumberType
-from tests.oracle.positions import open_trade
+from tests.oracle.positions import open_trade, widen
 from tests.oracle.records import OracleResult
 from tests.oracle.settings import Settings, build_rules
 
@@ -26,33 +29,63 @@ class Oracle:
         bars: Sequence[Mapping[str, RawBar | None]],
         on_data: Callable[[int, Broker], object],
         on_start: Callable[[Broker], object] | None = None,
+        *,
+        on_end: Callable[[Broker], object] | None = None,
+        sessions: Sequence[Any] | None = None,
+        signals: Sequence[Mapping[str, Mapping[str, Any]]] | None = None,
+        events: Mapping[int, Sequence[event_book.Event]] | None = None,
     ) -> OracleResult:
+        """`signals[t]`: asset -> name -> number; `events`: bar -> (kind, asset, value) in the order in which they happen."""
         if len(times) != len(bars):
             raise ValueError("times and bars differ in length")
-        account = Account(self._rules, cash=self._rules.initial_cash, account_value=self._rules.initial_cash)
+        account = Account(self._rules, cash=self._rules.settings.initial_cash, account_value=self._rules.settings.initial_cash)
         broker = Broker(account)
         equity: list[Number] = []
         cash: list[Number] = []
+        marks = read_sessions(sessions, len(bars))
         if on_start is not None:
             on_start(broker)
         for t, (time, raw) in enumerate(zip(times, bars, strict=True)):
-            account.bar_index, account.time = t, time
+            account.bar_index, account.time, account.session = t, time, marks[t]
             account.bars = read_bars(raw, self._rules.assets, self._rules.number)
-            self._run_bar(account, broker, on_data)
+            account.signals = {} if signals is None else signals[t]
+            self._before_data(account, [] if events is None else events.get(t, []))
+            on_data(t, broker)
+            self._after_data(account, last=t == len(bars) - 1)
             equity.append(account.account_value)
             cash.append(account.cash)
+        if on_end is not None:
+            on_end(broker)
         open_trades = [open_trade(account, asset, position) for asset, position in account.positions.items()]
         trades = account.trades + open_trades
-        return OracleResult(account.orders, account.fills, trades, equity, cash, account.positions)
+        return OracleResult(account.orders, account.fills, trades, equity, cash, account.positions, account.cash_flows)
 
-    def _run_bar(self, account: Account, broker: Broker, on_data: Callable[[int, Broker], object]) -> None:
-        """Steps 1 to 7; the caller records what step 7 values."""
+    def _before_data(self, account: Account, events: Sequence[event_book.Event]) -> None:
+        """Steps 1 to 5."""
         for position in account.positions.values():
             position.bars_held += 1
-        run_pass(account)
+        account.release_settled()
+        event_book.happen(account, events)
+        event_book.pay_interest(account)
+        margin.check_intrabar(account)
+        exits.follow_rules(account)
+        run_pass(account, self._rules.pass_price)
+        if account.session.last:
+            run_pass(account, "close", on_close=True)
+        if not self._rules.same_bar:
+            move_trails(account)
         account.mark_and_value()
-        on_data(account.bar_index, broker)
+        margin.check(account)
+
+    def _after_data(self, account: Account, *, last: bool) -> None:
+        """Steps 7 and 8, and the account value that step 9 records."""
         if self._rules.same_bar:
-            run_pass(account)
+            run_pass(account, self._rules.pass_price)
+            move_trails(account)
+        if last and self._rules.settings.close_at_end:
+            close_everything(account)
         account.mark_and_value()
-        account.take_excursions()
+        widen(account)
+        if account.session.last:
+            margin.settle_futures(account)
+        account.account_value = account.total_value()

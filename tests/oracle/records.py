@@ -1,35 +1,86 @@
-"""What the oracle writes down: orders, fills, positions, trades and the result of a run."""
+"""What the oracle writes down: orders, fills, positions, trades, cash flows and the result of a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 from tests.oracle.numbers import Number
 
-OrderType: TypeAlias = Literal["market", "limit", "stop"]
-OrderStatus: TypeAlias = Literal["pending", "filled", "cancelled", "rejected"]
+OrderType: TypeAlias = Literal[
+    "market",
+    "limit",
+    "stop",
+    "stop_limit",
+    "trailing_stop",
+    "market_on_open",
+    "limit_on_open",
+    "market_on_close",
+    "limit_on_close",
+]
+OrderStatus: TypeAlias = Literal["pending", "filled", "cancelled", "rejected", "expired"]
 TradeStatus: TypeAlias = Literal["closed", "partial", "open"]
-ExitReason: TypeAlias = Literal["signal", "end_of_data"]
+
+ORDER_TYPES = OrderType.__args__  # type: ignore[attr-defined]
+LIMITED = ("limit", "stop_limit", "limit_on_open", "limit_on_close")
+STOPPED = ("stop", "stop_limit")
+ON_OPEN = ("market_on_open", "limit_on_open")
+ON_CLOSE = ("market_on_close", "limit_on_close")
 
 
 @dataclass
 class OracleOrder:
     order_id: int
     asset: str
-    quantity: Number  # signed, as ordered or last updated; a reduce-only cut does not change it
+    quantity: Number  # signed, as ordered or last updated; cuts do not change it
     order_type: OrderType
     limit_price: Number | None
-    stop_price: Number | None
+    stop_price: Number | None  # of a trailing stop: its present level, None before its first close
     reduce_only: bool
     filled_quantity: Number  # signed, 0 until filled
     created_bar: int  # -1: submitted in on_start
     active_bar: int  # bar of the last submission or update
+    created_time: int
+    raw_commission: Number  # sum over the fills, before the parts that count per order
+    commission: Number  # paid so far
+    taken: Number  # unsigned, what fills of the group have taken off
+    signal_price: Number | None = None
+    trail_amount: Number | None = None
+    trail_percent: Number | None = None
+    time_in_force: str = "GTC"
+    good_till: int | None = None
+    displayed_quantity: Number | None = None
+    parent: int | None = None
+    group: int | None = None
+    target: bool = False  # of a bracket
+    exit_reason: str | None = None  # given by a rule, a margin call or the end of the data
+    rule: bool = False  # the exit of a rule
+    dormant: bool = False
+    due_bar: int = -1  # no turn before this bar
+    late_bar: int = -2  # woke on this bar after its open
+    woke_pass: int = -1  # number of the pass in which it woke
+    fixed_price: Number | None = None  # only on the bar of its submission
+    at_open: bool = False  # deferred to the open of a later bar
+    bound: int | None = None  # number of the position that it reduces
+    first_session: Any = None  # session of its first turn
+    had_turn: bool = False
+    last_turn_bar: int = -2
+    triggered_bar: int | None = None  # a stop-limit acts as a limit order on later bars
+    trail_start_bar: int = -2  # bar on which a trailing stop took its start from the close
+    trail_moved_bar: int = -2
+    last_fill_bar: int = -2
     status: OrderStatus = "pending"
-    filled_price: Number | None = None
+    filled_price: Number | None = None  # the mean over the fills
+    filled_time: int | None = None  # of the last fill
+    ended_time: int | None = None  # when it stopped being pending
     reason: str | None = None
-    need: Number | None = None  # only for INSUFFICIENT_CASH
+    need: Number | None = None
     have: Number | None = None
+
+    @property
+    def left(self) -> Number:
+        """Unsigned: what is left to fill."""
+        return abs(self.quantity) - abs(self.filled_quantity) - self.taken
 
 
 @dataclass(frozen=True)
@@ -41,21 +92,29 @@ class OracleFill:
     time: int
     bar: int
     commission: Number
-    slippage: Number  # per unit
+    slippage: Number  # per unit, impact included
     position: Number  # signed position after the fill
 
 
 @dataclass
 class OraclePosition:
+    number: int  # every opened position has its own
     quantity: Number  # signed, never 0
     entry_price: Number
     entry_time: int
+    entry_bar: int
     entry_commission: Number  # belongs to the quantity that is still open
     entry_slippage: Number  # per unit
     current_price: Number
+    basis: Number  # price of the last settlement of a future, else 0
+    signal_price: Number | None
+    high_mark: Number
+    low_mark: Number
     max_favorable_excursion: Number
     max_adverse_excursion: Number
     bars_held: int = 0
+    rule: Any = None  # its own rule
+    memory: dict[Any, Any] = field(default_factory=dict)  # used targets and kept volatilities of its rules
 
 
 @dataclass(frozen=True)
@@ -77,7 +136,15 @@ class OracleTrade:
     mae: Number
     multiplier: Number
     status: TradeStatus
-    exit_reason: ExitReason
+    exit_reason: str
+
+
+@dataclass(frozen=True)
+class CashFlow:
+    bar: int
+    asset: str | None
+    kind: str
+    amount: Number  # what cash grew by
 
 
 @dataclass(frozen=True)
@@ -88,3 +155,4 @@ class OracleResult:
     equity: list[Number]
     cash: list[Number]
     positions: dict[str, OraclePosition]
+    cash_flows: list[CashFlow] = field(default_factory=list)

@@ -2,39 +2,112 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from tests.oracle.costs import Costs
-from tests.oracle.numbers import Number, NumberType
+from tests.oracle.costs import CostModel, Costs, build_costs
+from tests.oracle.numbers import Number, NumberType, convert
 
-PriceName: TypeAlias = Literal["open", "close"]
+PriceName: TypeAlias = Literal["open", "close", "mid", "vwap"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "execution_mode": ("next_bar", "same_bar"),
+    "share_type": ("fractional", "integer"),
+    "child_activation": ("after_open", "same_bar", "next_bar"),
+    "bracket_priority": ("stop_first", "limit_first", "nearest"),
+    "entry_order_priority": ("submission", "notional_desc", "notional_asc"),
+    "fill_ordering": ("exit_first", "fifo", "sequential"),
+    "submission_bar_range": ("range", "close"),
+    "limit_fill": ("limit", "better_open"),
+    "trail_update": ("after_bar", "close", "bar_first"),
+    "short_cash_policy": ("credit", "credit_proceeds", "lock_notional"),
+    "buying_power_basis": ("initial", "maintenance"),
+    "cash_check": ("standard", "open_cash"),
+    "margin_call": ("restore", "liquidate", "ignore"),
+    "margin_call_check": ("close", "intrabar"),
+    "initial_hwm_source": ("fill_price", "bar_close", "bar_high", "signal_price"),
+    "trail_hwm_source": ("close", "bar_extreme"),
+    "stop_level_basis": ("fill_price", "signal_price"),
+    "stop_fill_mode": ("stop_price", "close_price", "bar_extreme", "next_bar_open"),
+    "trail_stop_timing": ("lagged", "intrabar", "vbt_pro"),
+}
+AMOUNTS = (
+    *("initial_cash", "cash_buffer_pct", "initial_margin", "long_maintenance_margin", "short_maintenance_margin"),
+    *("stop_slippage_rate", "cash_interest_rate", "margin_interest_rate", "borrow_rate"),
+    *("max_order_size", "max_position_size", "max_positions"),
+)
+
+
+@dataclass(frozen=True)
+class Contract:
+    multiplier: Any = 1
+    lot_size: Any = None
+    tick_size: Any = None
+    initial_margin: Any = None  # money for one contract; None: the rate of the account
+    maintenance_margin: Any = None  # likewise; None with an initial margin in money: that one
+    future: bool = False
 
 
 @dataclass(frozen=True)
 class Settings:
     initial_cash: Any
-    execution_mode: Literal["same_bar", "next_bar"]
+    execution_mode: str
     execution_price: PriceName | None = None
-    commission: tuple[Any, ...] = ("none",)
+    commission: Any = ("none",)
     slippage: tuple[Any, ...] = ("none",)
-    allow_short: bool = False
+    allow_short: bool | None = None
     multipliers: Mapping[str, Any] = field(default_factory=dict)
-
-
-def convert(number: NumberType, value: Any, name: str) -> Number:
-    """Turn an incoming value into the number type of the run; NaN and infinity are a ValueError."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{name} is not finite: {value}")
-    return number(value)
+    account: Literal["cash", "crypto", "margin", "futures"] | None = None  # None: crypto with allow_short, else cash
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    impact: tuple[Any, ...] = ("none",)
+    participation: Any = None
+    min_volume: Any = 0
+    asset_costs: Mapping[str, CostModel] = field(default_factory=dict)  # replaces all cost settings of an asset
+    share_type: str = "fractional"
+    round_to_tick: bool = False
+    close_at_end: bool = False
+    allow_reentry_on_exit_bar: bool = False
+    child_activation: str = "after_open"
+    bracket_priority: str = "stop_first"
+    entry_order_priority: str = "submission"
+    fill_ordering: str = "exit_first"
+    submission_bar_range: str = "range"
+    limit_fill: str = "limit"
+    trail_update: str = "after_bar"
+    max_order_size: Any = None
+    max_position_size: Any = None
+    max_positions: Any = None
+    cash_buffer_pct: Any = 0
+    short_cash_policy: str = "credit"
+    settlement_delay: int = 0
+    settlement_reduces_buying_power: bool = True
+    initial_margin: Any = 0.5
+    long_maintenance_margin: Any = 0.25
+    short_maintenance_margin: Any = 0.3
+    buying_power_basis: str = "initial"
+    partial_fills_allowed: bool = False
+    reject_on_insufficient_cash: bool = True
+    skip_cash_validation: bool = False
+    cash_check: str = "standard"
+    margin_call: str = "restore"
+    margin_call_check: str = "close"
+    initial_hwm_source: str = "fill_price"
+    trail_hwm_source: str = "close"
+    stop_level_basis: str = "fill_price"
+    stop_fill_mode: str = "stop_price"
+    trail_stop_timing: str = "lagged"
+    stop_slippage_rate: Any = 0
+    cash_interest_rate: Any = 0
+    margin_interest_rate: Any = 0
+    borrow_rate: Any = 0
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Everything that does not change during a run."""
+    """Everything that does not change during a run; `settings` and `contracts` hold numbers of the run's type."""
 
+    settings: Settings
     number: NumberType
     zero: Number
     smallest_order: Number  # submissions up to this size are ignored
@@ -42,27 +115,28 @@ class Rules:
     cash_tolerance: Number  # relative to the need
     smallest_delta: Number  # target weights ignore smaller changes, in money
     assets: tuple[str, ...]
+    contracts: dict[str, Contract]
     multipliers: dict[str, Number]
-    initial_cash: Number
-    costs: Costs
+    lots: dict[str, Number | None]
+    costs: dict[str, Costs]
+    futures: frozenset[str]  # the assets that never exchange notional
     allow_short: bool
+    leveraged: bool
     same_bar: bool
     pass_price: PriceName
 
 
 def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -> Rules:
-    if len(set(assets)) != len(assets):
-        raise ValueError("assets must be distinct")
-    unknown = set(settings.multipliers) - set(assets)
-    if unknown:
-        raise ValueError(f"multipliers for unknown assets: {sorted(unknown)}")
-    if settings.execution_mode not in ("same_bar", "next_bar"):
-        raise ValueError(f"unknown execution mode: {settings.execution_mode}")
+    _check(settings, assets)
+    account = settings.account or ("crypto" if settings.allow_short else "cash")
     same_bar = settings.execution_mode == "same_bar"
-    pass_price = settings.execution_price or ("close" if same_bar else "open")
-    if pass_price not in ("open", "close"):
-        raise ValueError(f"unknown execution price: {pass_price}")
+    amounts = {name: getattr(settings, name) for name in AMOUNTS}
+    numbers: dict[str, Any] = {name: convert(number, value, name) for name, value in amounts.items() if value is not None}
+    contracts = {asset: _contract(settings, asset, number) for asset in assets}
+    default = CostModel(settings.commission, settings.slippage, settings.impact, settings.participation, settings.min_volume)
+    whole = number(1) if settings.share_type == "integer" else None
     return Rules(
+        settings=replace(settings, account=account, **numbers),
         number=number,
         zero=number(0),
         smallest_order=number(1e-8),
@@ -70,16 +144,41 @@ def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -
         cash_tolerance=number(1e-10),
         smallest_delta=number(0.01),
         assets=tuple(assets),
-        multipliers={asset: convert(number, settings.multipliers.get(asset, 1), "multiplier") for asset in assets},
-        initial_cash=convert(number, settings.initial_cash, "initial cash"),
-        costs=Costs(
-            commission_kind=settings.commission[0],
-            commission_numbers=tuple(convert(number, value, "commission") for value in settings.commission[1:]),
-            slippage_kind=settings.slippage[0],
-            slippage_numbers=tuple(convert(number, value, "slippage") for value in settings.slippage[1:]),
-            zero=number(0),
-        ),
-        allow_short=settings.allow_short,
+        contracts=contracts,
+        multipliers={asset: contract.multiplier for asset, contract in contracts.items()},
+        lots={asset: whole if contract.lot_size is None else contract.lot_size for asset, contract in contracts.items()},
+        costs={asset: build_costs(settings.asset_costs.get(asset, default), number) for asset in assets},
+        futures=frozenset(asset for asset in assets if account == "futures" or (account == "margin" and contracts[asset].future)),
+        allow_short=account != "cash" if settings.allow_short is None else settings.allow_short,
+        leveraged=account in ("margin", "futures"),
         same_bar=same_bar,
-        pass_price=pass_price,
+        pass_price=settings.execution_price or ("close" if same_bar else "open"),
     )
+
+
+def _check(settings: Settings, assets: Sequence[str]) -> None:
+    if len(set(assets)) != len(assets):
+        raise ValueError("assets must be distinct")
+    for name in ("multipliers", "contracts", "asset_costs"):
+        unknown = set(getattr(settings, name)) - set(assets)
+        if unknown:
+            raise ValueError(f"{name} for unknown assets: {sorted(unknown)}")
+    for name, choices in CHOICES.items():
+        if getattr(settings, name) not in choices:
+            raise ValueError(f"unknown {name}: {getattr(settings, name)}")
+    if settings.execution_price not in (None, "open", "close", "mid", "vwap"):
+        raise ValueError(f"unknown execution price: {settings.execution_price}")
+    if settings.account not in (None, "cash", "crypto", "margin", "futures"):
+        raise ValueError(f"unknown account: {settings.account}")
+    if settings.account == "cash" and settings.allow_short:
+        raise ValueError("a cash account has no short positions")
+
+
+def _contract(settings: Settings, asset: str, number: NumberType) -> Contract:
+    contract = settings.contracts.get(asset, Contract())
+    if asset in settings.multipliers:
+        contract = replace(contract, multiplier=settings.multipliers[asset])
+    names = ("multiplier", "lot_size", "tick_size", "initial_margin", "maintenance_margin")
+    values = {name: getattr(contract, name) for name in names}
+    numbers: dict[str, Any] = {name: convert(number, value, name) for name, value in values.items() if value is not None}
+    return replace(contract, **numbers)

@@ -1,0 +1,80 @@
+"""Dividends, splits, funding and interest: "Events"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from tests.oracle.account import Account
+from tests.oracle.numbers import Number, convert, signed, steps_down
+from tests.oracle.records import OracleOrder
+
+Event: TypeAlias = tuple[str, str, Any]  # (kind, asset, value)
+
+
+def happen(account: Account, events: Sequence[Event]) -> None:
+    for kind, asset, raw in events:
+        if asset not in account.rules.multipliers:
+            raise ValueError(f"unknown asset: {asset}")
+        value = convert(account.rules.number, raw, kind)
+        position, m = account.positions.get(asset), account.rules.multipliers[asset]
+        if kind == "split":
+            _split(account, asset, value)
+        elif kind not in ("dividend", "funding"):
+            raise ValueError(f"unknown event: {kind}")
+        elif position is not None and kind == "dividend":
+            account.record_cash_flow(asset, kind, position.quantity * value * m)
+        elif position is not None:
+            account.record_cash_flow(asset, kind, -(position.quantity * position.current_price * m * value))
+
+
+def _split(account: Account, asset: str, f: Number) -> None:
+    position, lot, number = account.positions.get(asset), account.rules.lots[asset], account.rules.number
+    if position is not None:
+        exact = position.quantity * f
+        for name in ("entry_price", "current_price", "high_mark", "low_mark", "basis", "signal_price"):
+            value = getattr(position, name)
+            if value is not None:
+                setattr(position, name, value / f)
+        position.quantity = signed(steps_down(number, abs(exact), lot), exact)
+        rest = exact - position.quantity
+        m = account.rules.multipliers[asset]
+        # A future's notional was never paid, so only what it gained since its last settlement comes back.
+        account.record_cash_flow(asset, "split", rest * (position.current_price - position.basis) * m)
+        if position.quantity == 0:
+            del account.positions[asset]
+    for order in account.pending:
+        if order.asset == asset:
+            _split_order(account, order, f)
+    account.drop_finished_orders()
+
+
+def _split_order(account: Account, order: OracleOrder, f: Number) -> None:
+    lot, number = account.rules.lots[order.asset], account.rules.number
+    for name in ("quantity", "filled_quantity", "taken", "displayed_quantity"):
+        value = getattr(order, name)
+        if value is not None:
+            setattr(order, name, signed(steps_down(number, abs(value * f), lot), value))
+    for name in ("limit_price", "stop_price", "trail_amount", "signal_price"):
+        value = getattr(order, name)
+        if value is not None:
+            setattr(order, name, value / f)
+    if not order.left > 0:
+        account.end(order, "cancelled", "ROUNDS_TO_ZERO")
+
+
+def pay_interest(account: Account) -> None:
+    """At the first bar of a session after the first: on cash, then on each short in position order."""
+    if not account.session.first:
+        return
+    start, account.session_start_time = account.session_start_time, account.time
+    if start is None:
+        return
+    number, settings = account.rules.number, account.rules.settings
+    t = number(account.time - start) / number(365 * 86400 * 10**9)
+    rate = settings.cash_interest_rate if account.cash > 0 else settings.margin_interest_rate
+    account.record_cash_flow(None, "interest", account.cash * rate * t)
+    for asset, position in account.positions.items():
+        if position.quantity < 0:
+            notional = abs(position.quantity * position.current_price) * account.rules.multipliers[asset]
+            account.record_cash_flow(asset, "borrow", -(notional * settings.borrow_rate * t))

@@ -1,0 +1,84 @@
+"""Orders that depend on each other: "Linked orders"."""
+
+from __future__ import annotations
+
+from tests.oracle.account import Account
+from tests.oracle.numbers import Number
+from tests.oracle.offers import Offer, offer, see, stop_level
+from tests.oracle.records import OracleOrder
+
+
+def after_fill(account: Account, order: OracleOrder, x: Number, at_open: bool) -> None:
+    """What a fill of `x` units (unsigned) means for the children and the group of the order."""
+    for child in account.pending:
+        if child.parent == order.order_id and child.dormant and child.status == "pending":
+            wake(account, child, at_open)
+    if order.group is None:
+        return
+    for member in account.pending:
+        if member.group == order.group and member is not order and member.status == "pending":
+            member.taken = member.taken + x
+            if member.left <= account.rules.flat_tolerance * abs(member.quantity):
+                account.end(member, "cancelled", "SIBLING_FILLED")
+
+
+def wake(account: Account, child: OracleOrder, at_open: bool) -> None:
+    mode = account.rules.settings.child_activation
+    now = mode == "same_bar" or (mode == "after_open" and at_open)
+    child.dormant = False
+    child.due_bar = account.bar_index if now else account.bar_index + 1
+    if now:
+        child.woke_pass = account.passes
+        if not at_open:
+            child.late_bar = account.bar_index
+    if child.reduce_only:
+        child.bound = account.position_number(child.asset)
+
+
+def wake_at_submission(account: Account, child: OracleOrder) -> None:
+    """A child is dormant unless its parent has traded already."""
+    assert child.parent is not None
+    parent = account.orders[child.parent - 1]
+    child.dormant = parent.filled_quantity == 0
+    if child.reduce_only and not child.dormant:
+        child.bound = account.position_number(child.asset)
+
+
+def parent_ended(account: Account, child: OracleOrder) -> bool:
+    """The parent was over without a fill before the child came."""
+    return child.dormant and child.parent is not None and account.orders[child.parent - 1].status != "pending"
+
+
+def parent_allows(account: Account, order: OracleOrder) -> Number | None:
+    """How much more a child may fill now; None: its parent sets no limit."""
+    if order.parent is None:
+        return None
+    parent = account.orders[order.parent - 1]
+    if parent.status != "pending":
+        return None
+    return abs(parent.filled_quantity) - abs(order.filled_quantity)
+
+
+def ranked_rivals(account: Account, order: OracleOrder, rivals: list[OracleOrder], pass_price: str) -> list[OracleOrder]:
+    """Of the members of a group that could trade now, those that go before `order`."""
+    members = [order, *rivals]
+    offers = {member.order_id: offer(account, member, pass_price) for member in members}
+    able = [member for member in members if offers[member.order_id].price is not None]
+    if order not in able or len(able) == 1:
+        return []
+    able.sort(key=lambda member: _rank(account, member, offers[member.order_id]))
+    return able[: able.index(order)]
+
+
+def _rank(account: Account, member: OracleOrder, seen: Offer) -> tuple[bool, float, bool, int]:
+    """Satisfied by the gap price first, then by `bracket_priority`, then in order of submission."""
+    acts_as_limit = member.stop_price is None or member.triggered_bar is not None
+    priority = account.rules.settings.bracket_priority
+    distance: Number = account.rules.zero
+    if priority == "nearest":
+        view = see(account, member)
+        level = member.limit_price if acts_as_limit else stop_level(account, member, view)
+        distance = abs(level - view.gap) if level is not None else distance
+    limit_goes_first = priority == "limit_first"
+    second = acts_as_limit != limit_goes_first
+    return (not seen.satisfied, distance, second, member.order_id)  # type: ignore[return-value]
