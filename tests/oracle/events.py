@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from tests.oracle.account import Account
 from tests.oracle.numbers import Number, convert, signed, steps_down
+from tests.oracle.positions import record_corporate_action
 from tests.oracle.records import OracleOrder
 
 Event: TypeAlias = tuple[str, str, Any]  # (kind, asset, value)
@@ -36,17 +37,26 @@ def _split(account: Account, asset: str, f: Number) -> None:
             value = getattr(position, name)
             if value is not None:
                 setattr(position, name, value / f)
-        position.quantity = signed(steps_down(number, abs(exact), lot), exact)
-        rest = exact - position.quantity
-        m = account.rules.multipliers[asset]
-        # A future's notional was never paid, so only what it gained since its last settlement comes back.
-        account.record_cash_flow(asset, "split", rest * (position.current_price - position.basis) * m)
-        if position.quantity == 0:
+        kept = signed(steps_down(number, abs(exact), lot), exact)
+        rest = exact - kept
+        position.quantity = exact
+        if abs(rest) > account.rules.flat_tolerance * abs(exact):
+            pay_out(account, asset, rest)
+        position.quantity = kept
+        if kept == 0:
             del account.positions[asset]
     for order in account.pending:
         if order.asset == asset:
             _split_order(account, order, f)
     account.drop_finished_orders()
+
+
+def pay_out(account: Account, asset: str, rest: Number) -> None:
+    """The fraction that a split leaves, sold at the present mark; the position still has it here."""
+    position, m = account.positions[asset], account.rules.multipliers[asset]
+    # A future's notional was never paid, so only what it gained since its last settlement comes back.
+    account.cash = account.cash + rest * (position.current_price - position.basis) * m
+    record_corporate_action(account, asset, rest)
 
 
 def _split_order(account: Account, order: OracleOrder, f: Number) -> None:

@@ -132,6 +132,17 @@ def _record_exit(
     account.trades.append(trade)
 
 
+def record_corporate_action(account: Account, asset: str, rest: Number) -> None:
+    """The trade of what a split paid out: without costs, and with its share of the entry commission."""
+    position, m, zero = account.positions[asset], account.rules.multipliers[asset], account.rules.zero
+    price, whole = position.current_price, abs(rest) >= abs(position.quantity)
+    share = position.entry_commission * (abs(rest) / abs(position.quantity))
+    pnl = (price - position.entry_price) * rest * m - share
+    status: TradeStatus = "closed" if whole else "partial"
+    account.trades.append(_trade(asset, position, rest, m, account.time, price, zero, pnl, share, status, "corporate_action"))
+    position.entry_commission = position.entry_commission - share
+
+
 def open_trade(account: Account, asset: str, position: OraclePosition) -> OracleTrade:
     """How a position that is still open after the last bar is listed."""
     m = account.rules.multipliers[asset]
