@@ -232,8 +232,8 @@ class FuturesCommission:
 class MakerTakerCommission:
     """A fraction of the notional: `maker` for limit orders that rest before they trade, `taker` for all other orders.
 
-    A limit order that trades as soon as it can be tried takes. A negative `maker` is a rebate. Computed as
-    `abs(quantity * price) * multiplier * rate`, from left to right.
+    A limit order rests when the bar's open (on the bar of its submission the close) does not reach its limit yet. A negative
+    `maker` is a rebate. Computed as `abs(quantity * price) * multiplier * rate`, from left to right.
     """
 
     maker: float

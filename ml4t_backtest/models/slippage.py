@@ -93,7 +93,7 @@ class VolumeShareSlippage:
       `abs(quantity) / volume` and `volume_limit`, `abs(price) * price_impact * share * share`, from left to right. A fill is never
       larger than `volume_limit * volume`; the rest of the order waits (see `fillable`). This is the law of Zipline, whose share
       also counts what was filled before on the bar: `CumulativeVolumeShareSlippage`.
-    - `impact_factor`: `abs(price) * abs(quantity) / volume * impact_factor`, from left to right, and no limit.
+    - `impact_factor`: `abs(price) * (abs(quantity) / volume) * impact_factor`, from left to right, and no limit.
 
     Raises ValueError when arguments of both laws are given.
     """
@@ -121,7 +121,7 @@ class VolumeShareSlippage:
         if known is None or known <= 0.0:
             return 0.0
         if self.impact_factor is not None:
-            return abs(price) * abs(quantity) / known * self.impact_factor
+            return abs(price) * (abs(quantity) / known) * self.impact_factor
         return _square_law(price, cast("float", self.price_impact), abs(quantity) / known, cast("float", self.volume_limit))
 
     def fillable(self, quantity: float, volume: float | None) -> float:

@@ -136,7 +136,7 @@ def test_slippage_formulas_hold_to_the_last_bit(quantity: float, price: float, v
         (PercentageSlippage(rate=0.002), 0.002 * price),
         (VolumeShareSlippage(), price * 0.1 * share * share),
         (VolumeShareSlippage(volume_limit=0.025, price_impact=0.1), price * 0.1 * share * share),
-        (VolumeShareSlippage(impact_factor=0.1), price * abs(quantity) / volume * 0.1),
+        (VolumeShareSlippage(impact_factor=0.1), price * (abs(quantity) / volume) * 0.1),
         (VolatilityVolumeSlippage(0.5, 0.02), 0.5 * 0.02 * math.sqrt(abs(quantity) / volume) * price),
         (VolatilityVolumeSlippage(eta=0.5), 0.5 * 0.02 * math.sqrt(abs(quantity) / volume) * price),
         (SpreadSlippage(0.04), 0.02),
