@@ -1,39 +1,48 @@
-"""`BacktestResult`: what a run leaves behind, as metrics, frames and plain objects."""
+"""`BacktestResult`: what a run leaves behind, as metrics, frames, plain objects and files."""
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ml4t_backtest.analytics.annualization import get_annualization_factor as _get_annualization_factor
+from ml4t_backtest.analytics.equity import EquityCurve
 from ml4t_backtest.analytics.metrics import compute_metrics
+from ml4t_backtest.analytics.trades import TradeAnalyzer
+from ml4t_backtest.enrichment import enrich_trades_with_signals
 from ml4t_backtest.frames import time_series
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.records import fills_of, open_trades, trades_frame, trades_of
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Iterator, KeysView
+    from collections.abc import ItemsView, Iterable, Iterator, KeysView
     from datetime import datetime
 
     import polars as pl
 
+    from ml4t_backtest.archive import Saved
     from ml4t_backtest.config import BacktestConfig
     from ml4t_backtest.panels import Panels
+    from ml4t_backtest.sessions import SessionConfig
     from ml4t_backtest.store import Store
     from ml4t_backtest.types import Fill, Trade
     from ml4t_kernels.dtypes import FloatArray, Records
 
-__all__ = ["BacktestResult"]
+__all__ = ["BacktestResult", "_get_annualization_factor", "enrich_trades_with_signals"]
 
-_LISTS = ("trades", "fills", "equity_curve")
+_OBJECTS = ("trades", "fills", "equity_curve", "equity", "trade_analyzer")
+_EVENING_CALENDARS = ("CME", "CBOT", "NYMEX", "COMEX")
 
 
 class BacktestResult:
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
     status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to
-    there.
+    there. config: the settings of the run; None for a result loaded from a folder that has none.
     """
 
     def __init__(self, store: Store, panels: Panels, config: BacktestConfig, status: str) -> None:
@@ -41,14 +50,19 @@ class BacktestResult:
         self.config = config
         self.status = status
         self._panels = panels
+        self._initial_cash: float = config.initial_cash
         self._times = panels.times[:bars]
+        self._timestamps = panels.timestamps[:bars]
         self._equity: FloatArray = np.ascontiguousarray(store.bars["equity"][:bars])
         self._cash: FloatArray = np.ascontiguousarray(store.bars["cash"][:bars])
         self._fills: Records = store.used_fills()
+        self._orders: Records = store.used_orders()
         self._trades: Records = store.used_trades_and(open_trades(store))
-        self.metrics: dict[str, float] = compute_metrics(
-            config.initial_cash, self._times, self._equity, self._fills, self._trades, store.multipliers
-        )
+        self._multipliers: FloatArray = store.multipliers
+        self.metrics: dict[str, float] = self._computed_metrics()
+
+    def _computed_metrics(self) -> dict[str, float]:
+        return compute_metrics(self._initial_cash, self._times, self._equity, self._fills, self._trades, self._multipliers)
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -68,18 +82,37 @@ class BacktestResult:
     @cached_property
     def equity_curve(self) -> list[tuple[datetime, float]]:
         """Pairs of time and account value, one per bar."""
-        return list(zip(self._panels.timestamps[: len(self._equity)], self._equity.tolist(), strict=True))
+        return list(zip(self._timestamps, self._equity.tolist(), strict=True))
+
+    @cached_property
+    def equity(self) -> EquityCurve:
+        """The account values with their statistics; the curve starts from the initial cash."""
+        return EquityCurve._of(list(self._timestamps), self._equity.tolist(), self._initial_cash)
+
+    @cached_property
+    def trade_analyzer(self) -> TradeAnalyzer:
+        """Figures of the finished trades, by property and by part."""
+        return TradeAnalyzer(self.trades)
+
+    # Frames --------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _trades_frame(self) -> pl.DataFrame:
+        from ml4t_backtest.analytics.tables import with_trade_extras
+
+        return with_trade_extras(trades_frame(self._trades, self._panels))
 
     def to_trades_dataframe(self) -> pl.DataFrame:
-        """Return one row per trade.
+        """Return one row per trade, the same frame every time.
 
         Columns: asset, entry_time, exit_time (Datetime[us]), entry_price, exit_price, quantity (negative for shorts),
         direction ("long", "short"), pnl (money, after commission), pnl_percent (fraction of the entry price, before
         costs), bars_held (Int32), commission, slippage (money), mfe, mae (fractions), exit_reason, status ("closed",
         "partial", "open"); then symbol (= asset), fees (= commission), entry_slippage, exit_slippage (price per unit),
-        multiplier, gross_pnl (money).
+        multiplier, gross_pnl (money), gross_return (= pnl_percent), net_return (pnl over entry notional),
+        total_slippage_cost (= slippage), cost_drag (commission and slippage over entry notional).
         """
-        return trades_frame(self._trades, self._panels)
+        return self._trades_frame
 
     def to_equity_dataframe(self) -> pl.DataFrame:
         """Return one row per bar.
@@ -90,52 +123,218 @@ class BacktestResult:
         """
         import polars as pl
 
-        start = self.config.initial_cash
-        equity = pl.Series("equity", self._equity)
-        before = np.concatenate([[start], self._equity[:-1]]) if len(self._equity) else self._equity
-        high = np.maximum.accumulate(np.maximum(self._equity, start)) if len(self._equity) else self._equity
-        with np.errstate(divide="ignore", invalid="ignore"):
-            returns = np.where(before > 0.0, self._equity / before - 1.0, 0.0)
-        return pl.DataFrame(
-            [
-                time_series("timestamp", self._times, self._panels.zone),
-                equity,
-                pl.Series("cash", self._cash),
-                pl.Series("return", returns),
-                (equity / start - 1.0).alias("cumulative_return"),
-                (equity / pl.Series(high) - 1.0).alias("drawdown"),
-                pl.Series("high_water_mark", high),
-            ]
-        )
+        from ml4t_backtest.analytics.tables import equity_columns
+
+        equity, *rest = equity_columns(self._equity, self._initial_cash)
+        return pl.DataFrame([time_series("timestamp", self._times, self._panels.zone), equity, pl.Series("cash", self._cash), *rest])
+
+    def to_fills_dataframe(self) -> pl.DataFrame:
+        """Return one row per fill.
+
+        Columns: order_id ("ORD-1"), asset, side ("buy", "sell"), quantity (positive), signed_quantity, price,
+        timestamp (Datetime[us]), commission (money), slippage (price per unit), multiplier, position (after the fill,
+        signed), and what else the ledger holds on fills, by the names of its fields.
+        """
+        from ml4t_backtest.analytics.tables import fills_frame
+
+        return fills_frame(self._fills, self._panels, self._multipliers)
+
+    def to_orders_dataframe(self) -> pl.DataFrame:
+        """Return one row per order, refused ones included, as they stood at the end of the run.
+
+        Columns: order_id ("ORD-1"), asset, side, order_type, quantity, filled_quantity (positive), limit_price,
+        stop_price, filled_price (null without), status, reason ("none" unless it was cancelled or refused), created_at,
+        filled_at (Datetime[us], null before), reduce_only (Boolean), and what else the ledger holds on orders, by the
+        names of its fields.
+        """
+        from ml4t_backtest.analytics.tables import orders_frame
+
+        return orders_frame(self._orders, self._panels)
+
+    def to_daily_pnl(self, session_aligned: bool = False, *, session_config: SessionConfig | None = None) -> pl.DataFrame:  # noqa: FBT001, FBT002 - published
+        """Return one row per day.
+
+        Columns: date, open_equity, close_equity, high_equity, low_equity (first, last, highest, lowest account value of
+        the day), num_bars (Int32), pnl (money, since the close of the day before), return_pct (the same as a fraction),
+        cumulative_return (since the initial cash). Days without bars have no row.
+
+        Days are dates in the time zone of the feed. session_aligned: days are trading sessions of the config's
+        calendar (an evening start belongs to the next date), or of `session_config`; a column session_date repeats
+        the date. Raises ValueError when there is neither.
+        """
+        import polars as pl
+
+        from ml4t_backtest.analytics.tables import daily_frame
+
+        if not session_aligned and session_config is None:
+            dates = time_series("timestamp", self._times, self._panels.zone).dt.date()
+            return daily_frame(dates, self._equity, self._initial_cash)
+        sessions = session_config or self._sessions_of(getattr(self.config, "calendar", None))
+        frame = daily_frame(self._session_dates(sessions), self._equity, self._initial_cash)
+        return frame.with_columns(pl.col("date").alias("session_date"))
+
+    def to_daily_returns(self, calendar: str | None = None, session_aligned: bool | None = None) -> pl.Series:  # noqa: FBT001 - published
+        """Return the returns from day to day as a series "returns", one per day with bars, the first against the initial cash.
+
+        session_aligned: days are sessions of `calendar` (of the config's for None) instead of dates; None does so for
+        the futures exchanges whose sessions start in the evening (CME, CBOT, NYMEX, COMEX). Raises ValueError for
+        session_aligned=True without a calendar.
+        """
+        name = calendar if calendar is not None else getattr(self.config, "calendar", None)
+        if session_aligned is None:
+            session_aligned = name is not None and str(name).startswith(_EVENING_CALENDARS)
+        sessions = self._sessions_of(name) if session_aligned else None
+        return self.to_daily_pnl(session_config=sessions)["return_pct"].alias("returns")
+
+    def _sessions_of(self, calendar: str | None) -> SessionConfig:
+        from ml4t_backtest.calendar import get_calendar
+        from ml4t_backtest.sessions import SessionConfig
+
+        if calendar is None:
+            raise ValueError(
+                "no calendar says when sessions start: set BacktestConfig(calendar=...), or give session_config=SessionConfig(...)"
+            )
+        return SessionConfig(calendar=calendar, timezone=str(get_calendar(calendar).tz))
+
+    def _session_dates(self, sessions: SessionConfig) -> pl.Series:
+        from ml4t_backtest.sessions import align_to_sessions
+
+        times = time_series("timestamp", self._times, self._panels.zone)
+        return align_to_sessions(times.to_frame(), sessions, timestamp_col="timestamp")["session_date"]
+
+    def to_returns_series(self) -> pl.Series:
+        """Return the returns from bar to bar as a series "returns", one per bar.
+
+        The first is against the initial cash: 0 unless something traded on the first bar. Compounded they make the
+        total return.
+        """
+        return self.to_equity_dataframe()["return"].alias("returns")
+
+    def to_trade_records(self) -> list[dict[str, Any]]:
+        """Return one dict per row of the trades frame, with the keys of `analytics.bridge.to_trade_record`."""
+        from ml4t_backtest.analytics.bridge import frame_to_trade_records
+
+        return frame_to_trade_records(self._trades_frame)
+
+    # Files ---------------------------------------------------------------------------------------------------------------
+
+    def to_parquet(self, path: str | Path, include: Iterable[str] | None = None, compression: str = "zstd") -> dict[str, Path]:
+        """Write the result to a folder and return the path of each part.
+
+        include: some of trades, equity, daily_pnl, fills, orders (Parquet), metrics (JSON), config (YAML); None for
+        all. compression: of the Parquet files: zstd, lz4, snappy, gzip, brotli, uncompressed. A file manifest.json
+        holds the schema version, the status and the assets.
+
+        The folder appears whole or not at all; a result that was there is replaced as a whole, files of others stay.
+        Raises ValueError for unknown names, NotADirectoryError where a file stands.
+        """
+        from ml4t_backtest import archive
+
+        wanted = archive.check_choices(include, compression)
+        parts = {name: self._part(name) for name in wanted if name != "config" or self.config is not None}
+        manifest = {
+            "status": self.status,
+            "initial_cash": self._initial_cash,
+            "preset_name": None if self.config is None else self.config.preset_name,
+            "assets": list(self.assets),
+        }
+        return archive.write(Path(path), parts, manifest, compression)
+
+    def _part(self, name: str) -> Any:
+        """Return what a file holds: frames with every field of the records, the metrics, or the settings."""
+        from ml4t_backtest import archive
+
+        if name in ("trades", "fills", "orders"):
+            frame: pl.DataFrame = getattr(self, f"to_{name}_dataframe")()
+            return archive.with_fields(frame, getattr(self, f"_{name}"))
+        if name == "daily_pnl":
+            return self.to_daily_pnl()
+        if name == "metrics":
+            return self.metrics
+        if name == "config":
+            return self.config.to_dict()
+        frame = self.to_equity_dataframe()
+        return frame.with_columns(archive.exact_times(frame["timestamp"], self._times))
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> BacktestResult:
+        """Read a result from a folder that `to_parquet` wrote; it answers everything without an engine.
+
+        Parts may be missing: their frames are empty, metrics that are not there are computed from the rest. Folders of
+        other versions are read too, with columns symbol for asset and fees for commission. Settings that this version
+        does not know are left out with a warning (UserWarning) and `config` is None.
+
+        Raises FileNotFoundError for a missing folder or one without any part, ValueError for files that cannot be read.
+        """
+        from ml4t_backtest import archive
+
+        saved = archive.read(Path(path))
+        result = cls.__new__(cls)
+        result._load(saved)
+        return result
+
+    def _load(self, saved: Saved) -> None:
+        from ml4t_backtest.restore import restored
+
+        run = restored(saved)
+        self.config = cast("BacktestConfig", _config_of(saved))
+        self.status = run.status
+        self._panels = run.panels
+        self._times = run.times
+        self._timestamps = time_series("timestamp", run.times, run.panels.zone).to_list()
+        self._equity, self._cash = run.equity, run.cash
+        self._fills, self._orders, self._trades = run.fills, run.orders, run.trades
+        self._multipliers = run.multipliers
+        self._initial_cash = run.initial_cash
+        self.metrics = {**self._computed_metrics(), **run.metrics}
+
+    # The diagnostic package ----------------------------------------------------------------------------------------------
+
+    def to_portfolio_analysis(self, *arguments: Any, **options: Any) -> Any:
+        """Return the diagnostic package's portfolio analysis of this run. arguments, options: as it takes them.
+
+        Raises ImportError without ml4t-diagnostic, which is looked up now.
+        """
+        return _diagnostic("portfolio_analysis_from_result", "to_portfolio_analysis")(self, *arguments, **options)
+
+    def compute_metrics(self, *arguments: Any, **options: Any) -> Any:
+        """Return the diagnostic package's metrics of this run. Arguments and errors: as `to_portfolio_analysis`."""
+        return _diagnostic("compute_metrics_from_result", "compute_metrics")(self, *arguments, **options)
+
+    def to_tearsheet(self, *arguments: Any, **options: Any) -> Any:
+        """Return the diagnostic package's tear sheet of this run. Arguments and errors: as `to_portfolio_analysis`."""
+        return _diagnostic("generate_tearsheet_from_result", "to_tearsheet")(self, *arguments, **options)
+
+    # Like a dictionary ---------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the metrics together with the lists trades, fills and equity_curve."""
-        return {**self.metrics, **{name: getattr(self, name) for name in _LISTS}}
+        """Return the metrics together with trades, fills, equity_curve (lists), equity and trade_analyzer."""
+        return {**self.metrics, **{name: getattr(self, name) for name in _OBJECTS}}
 
     def __getitem__(self, key: str) -> Any:
         if key in self.metrics:
             return self.metrics[key]
-        if key in _LISTS:
+        if key in _OBJECTS:
             return getattr(self, key)
-        known = (*self.metrics, *_LISTS)
+        known = (*self.metrics, *_OBJECTS)
         raise KeyError(f"no metric {key!r}{did_you_mean(key, known)} Known: {', '.join(known)}")
 
     def __contains__(self, key: object) -> bool:
-        return key in self.metrics or key in _LISTS
+        return key in self.metrics or key in _OBJECTS
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.metrics, *_LISTS))
+        return iter((*self.metrics, *_OBJECTS))
 
     def __len__(self) -> int:
-        return len(self.metrics) + len(_LISTS)
+        return len(self.metrics) + len(_OBJECTS)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a metric or list, or `default`."""
+        """Return a metric or object, or `default`."""
         return self[key] if key in self else default
 
     def keys(self) -> KeysView[str]:
-        """Return the names of all metrics and lists."""
-        return self.to_dict().keys()
+        """Return the names of all metrics and objects."""
+        return dict.fromkeys(self).keys()
 
     def items(self) -> ItemsView[str, Any]:
         """Return pairs of name and value."""
@@ -148,3 +347,26 @@ class BacktestResult:
             f" ({metrics['total_return_pct']:+.2f} %), max drawdown {metrics['max_drawdown_pct']:.2f} %,"
             f" Sharpe {metrics['sharpe']:.2f}, {metrics['num_trades']:.0f} trades)"
         )
+
+
+def _config_of(saved: Saved) -> BacktestConfig | None:
+    """Return the settings of a folder; None, with a warning, for settings that this version does not know."""
+    from ml4t_backtest.config import BacktestConfig
+
+    if saved.settings is None:
+        return None
+    try:
+        return BacktestConfig.from_dict(cast("dict[str, Any]", saved.settings), preset_name=saved.manifest.get("preset_name"))
+    except (TypeError, ValueError) as error:
+        warnings.warn(f"{saved.folder}: these settings cannot be read, config is None: {error}", UserWarning, stacklevel=4)
+        return None
+
+
+def _diagnostic(function: str, method: str) -> Any:
+    """Return a function of the diagnostic package. Raises ImportError when the package or the function is missing."""
+    try:
+        from importlib import import_module
+
+        return getattr(import_module("ml4t.diagnostic.integration"), function)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"ml4t-diagnostic is required for BacktestResult.{method}(): pip install ml4t-diagnostic ({error})") from error

@@ -1,1 +1,33 @@
 """Statistics of equity curves and trades."""
+
+from __future__ import annotations
+
+from ml4t_backtest.analytics.bridge import to_equity_dataframe, to_returns_series, to_trade_record, to_trade_records
+from ml4t_backtest.analytics.equity import EquityCurve
+from ml4t_backtest.analytics.metrics import (
+    cagr,
+    calmar_ratio,
+    max_drawdown,
+    returns_from_values,
+    sharpe_ratio,
+    sortino_ratio,
+    volatility,
+)
+from ml4t_backtest.analytics.trades import MAEMFEAnalyzer, TradeAnalyzer
+
+__all__ = [
+    "EquityCurve",
+    "MAEMFEAnalyzer",
+    "TradeAnalyzer",
+    "cagr",
+    "calmar_ratio",
+    "max_drawdown",
+    "returns_from_values",
+    "sharpe_ratio",
+    "sortino_ratio",
+    "to_equity_dataframe",
+    "to_returns_series",
+    "to_trade_record",
+    "to_trade_records",
+    "volatility",
+]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import pickle
 import statistics
+import sys
+from datetime import date, timedelta
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 
 from ml4t_backtest import DataFeed, Engine, ExitReason, PercentageCommission, TradeStatus
 from ml4t_backtest.analytics.metrics import METRIC_NAMES
+from ml4t_backtest.sessions import SessionConfig
 from tests.cases import dense_case
 from tests.facade.feeds import START, Calls, feed, prices
 from tests.outcomes import build_engine
@@ -50,10 +54,18 @@ def test_metrics_by_hand() -> None:
         "losing_trades": 0,
         "win_rate": 1.0,
         "profit_factor": math.inf,
-        "expectancy": 20.0,
+        "avg_pnl": 20.0,
+        "gross_profit": 20.0,
+        "gross_loss": 0.0,
+        "expectancy": 0.2,
         "avg_trade": 0.2,
-        "largest_win": 20.0,
+        "avg_win": 0.2,
+        "largest_win": 0.2,
         "largest_loss": 0.0,
+        "total_gross_pnl": 20.0,
+        "gross_profit_factor": math.inf,
+        "total_costs": 0.0,
+        "avg_cost_drag": 0.0,
         "num_fills": 3,
         "num_bars": 6,
         "total_commission": 0.0,
@@ -83,6 +95,8 @@ def test_the_result_reads_like_a_dictionary() -> None:
     assert "nothing" not in result
     assert set(result) == set(result.keys()) == {name for name, _ in result.items()}
     assert len(result) == len(list(result))
+    assert result["equity"] is result.equity
+    assert result.to_dict()["trade_analyzer"] is result.trade_analyzer
     with pytest.raises(KeyError, match="did you mean 'sharpe'"):
         result["sharp"]
     assert repr(result).startswith("BacktestResult(completed: 6 bars, final value 1,030.00 (+3.00 %), max drawdown 0.96 %")
@@ -122,6 +136,141 @@ def test_trades_and_their_frame() -> None:
             value = getattr(trade, name)
             assert row[name] == (value.value if name == "exit_reason" else value)
         assert row["status"] == trade.status.value
+
+
+def test_the_trades_frame_holds_both_generations_and_is_one_object() -> None:
+    result = run(commission_model=PercentageCommission(0.01))
+    frame = result.to_trades_dataframe()
+    assert result.to_trades_dataframe() is frame
+    assert frame["symbol"].to_list() == frame["asset"].to_list()
+    assert frame["fees"].to_list() == frame["commission"].to_list()
+    row = frame.row(0, named=True)
+    assert row["gross_return"] == row["pnl_percent"] == pytest.approx(0.2)
+    assert row["net_return"] == pytest.approx((20.0 - 2.2) / 100.0)
+    assert row["cost_drag"] == pytest.approx(2.2 / 100.0)
+    assert row["total_slippage_cost"] == row["slippage"] == 0.0
+    empty = Engine(feed(CLOSES), Calls(lambda bar, data, broker: None)).run().to_trades_dataframe()
+    assert empty.schema == frame.schema
+
+
+def test_fills_and_orders_as_frames() -> None:
+    def trade(bar: int, data: Any, broker: Any) -> None:
+        if bar == 0:
+            broker.submit_order("A", 10)
+            broker.submit_order("A", 10, order_type="limit", limit_price=1.0)
+        if bar == 1:
+            broker.submit_order("A", -4)
+            broker.submit_order("A", 10_000)
+
+    result = Engine(feed(CLOSES), Calls(trade), initial_cash=1_000.0, commission_model=PercentageCommission(0.01)).run()
+    fills = result.to_fills_dataframe()
+    assert fills.height == len(result.fills)
+    for fill, row in zip(result.fills, fills.iter_rows(named=True), strict=True):
+        for name in ("order_id", "asset", "quantity", "signed_quantity", "price", "timestamp", "commission", "slippage", "position"):
+            assert row[name] == getattr(fill, name)
+        assert row["side"] == fill.side.value
+        assert row["multiplier"] == 1.0
+    orders = result.to_orders_dataframe()
+    assert orders["order_id"].to_list() == ["ORD-1", "ORD-2", "ORD-3", "ORD-4"]
+    assert orders["side"].to_list() == ["buy", "buy", "sell", "buy"]
+    assert orders["order_type"].to_list() == ["market", "limit", "market", "market"]
+    assert orders["status"].to_list()[::2] == ["filled", "filled"]
+    assert orders["status"][3] == "rejected"
+    assert orders["reason"][3] == "insufficient_cash"
+    assert orders["quantity"].to_list() == [10.0, 10.0, 4.0, 10_000.0]
+    assert orders["filled_quantity"].to_list() == [10.0, 0.0, 4.0, 0.0]
+    assert orders["limit_price"].to_list() == [None, 1.0, None, None]
+    assert orders["filled_price"].to_list() == [10.0, None, 12.0, None]
+    assert orders["filled_at"].to_list() == [START, None, START + timedelta(days=1), None]
+    assert orders["created_at"].to_list() == [START, START, START + timedelta(days=1), START + timedelta(days=1)]
+    assert orders["reduce_only"].to_list() == [False, False, True, False]
+
+
+def test_returns_compound_to_the_total() -> None:
+    result = run(commission_model=PercentageCommission(0.01))
+    returns = result.to_returns_series()
+    assert returns.name == "returns"
+    assert len(returns) == len(result.equity_curve)
+    assert returns[0] == pytest.approx(-1.0 / 1000.0)
+    assert np.prod(1.0 + returns.to_numpy()) == pytest.approx(1.0 + result["total_return"])
+
+
+def hourly(zone: str | None = None) -> Any:
+    """Run over 48 hours of rising prices, bought on the third."""
+    times = [START + timedelta(hours=number) for number in range(48)]
+    frame = pl.DataFrame({"timestamp": times, "asset": ["A"] * 48, "close": [10.0 + number for number in range(48)]})
+    if zone is not None:
+        frame = frame.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone(zone))
+    return Engine(DataFeed(frame), Calls(lambda bar, data, broker: bar == 2 and broker.submit_order("A", 10)), initial_cash=1_000.0).run()
+
+
+def test_daily_profit_and_loss_adds_up() -> None:
+    result = hourly()
+    daily = result.to_daily_pnl()
+    assert daily.columns == [
+        *("date", "open_equity", "close_equity", "high_equity", "low_equity"),
+        *("num_bars", "pnl", "return_pct", "cumulative_return"),
+    ]
+    assert daily["date"].to_list() == [date(2024, 1, 1), date(2024, 1, 2)]
+    assert daily["num_bars"].to_list() == [24, 24]
+    assert daily["open_equity"].to_list() == [1000.0, 1220.0]
+    assert daily["close_equity"].to_list() == [1210.0, 1450.0]
+    assert daily["low_equity"].to_list() == [1000.0, 1220.0]
+    assert daily["pnl"].to_list() == [210.0, 240.0]
+    assert daily["return_pct"].to_list() == pytest.approx([0.21, 240 / 1210])
+    assert daily["cumulative_return"].to_list() == pytest.approx([0.21, 0.45])
+    assert result.to_daily_returns().to_list() == daily["return_pct"].to_list()
+    one_bar_a_day = run().to_daily_pnl()
+    assert one_bar_a_day["pnl"].to_list() == [0.0, 20.0, 0.0, 0.0, 20.0, -10.0]
+    assert hourly("America/New_York").to_daily_pnl()["num_bars"].to_list() == [5, 24, 19]
+
+
+def test_daily_profit_and_loss_by_session() -> None:
+    result = hourly("America/Chicago")  # from 18:00 on New Year's Eve
+    daily = result.to_daily_pnl(session_config=SessionConfig(calendar="CME_Equity", timezone="America/Chicago"))
+    assert daily["date"].to_list() == [date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)]
+    assert daily["num_bars"].to_list() == [23, 24, 1]
+    assert daily["session_date"].to_list() == daily["date"].to_list()
+    assert daily["pnl"].sum() == result["final_value"] - 1_000.0
+    returns = result.to_daily_returns("CME_Equity")
+    assert returns.to_list() == daily["return_pct"].to_list()
+    by_date = result.to_daily_pnl()["return_pct"].to_list()
+    assert by_date != returns.to_list()
+    assert result.to_daily_returns("CME_Equity", session_aligned=False).to_list() == by_date
+    assert result.to_daily_returns("NYSE").to_list() == by_date
+    with pytest.raises(ValueError, match="calendar"):
+        result.to_daily_returns(session_aligned=True)
+    with pytest.raises(ValueError, match="calendar"):
+        result.to_daily_pnl(session_aligned=True)
+
+
+def test_a_run_over_no_bars_has_empty_frames() -> None:
+    frame = pl.DataFrame(schema={"timestamp": pl.Datetime("us"), "asset": pl.String, "close": pl.Float64})
+    result = Engine(DataFeed(frame), Calls(round_trips)).run()
+    full = run()
+    for name in ("trades", "equity", "fills", "orders"):
+        made, usual = (getattr(each, f"to_{name}_dataframe")() for each in (result, full))
+        assert made.schema == usual.schema
+        assert made.is_empty()
+    assert result.to_daily_pnl().schema == full.to_daily_pnl().schema
+    assert result.to_returns_series().to_list() == result.to_trade_records() == []
+    assert result.equity.to_dict()["total_return"] == 0.0
+
+
+def test_the_diagnostic_package_is_looked_up_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run()
+    for method in ("to_portfolio_analysis", "compute_metrics", "to_tearsheet"):
+        with pytest.raises(ImportError, match="ml4t-diagnostic is required"):
+            getattr(result, method)()
+    package = ModuleType("ml4t.diagnostic.integration")
+    for function in ("portfolio_analysis_from_result", "compute_metrics_from_result", "generate_tearsheet_from_result"):
+        setattr(package, function, lambda *given, name=function, **options: (name, given, options))
+    for name in ("ml4t", "ml4t.diagnostic"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "ml4t.diagnostic.integration", package)
+    assert result.to_portfolio_analysis("NYSE") == ("portfolio_analysis_from_result", (result, "NYSE"), {})
+    assert result.compute_metrics() == ("compute_metrics_from_result", (result,), {})
+    assert result.to_tearsheet(theme="dark") == ("generate_tearsheet_from_result", (result,), {"theme": "dark"})
 
 
 def test_the_equity_frame() -> None:
@@ -187,6 +336,13 @@ def test_metrics_agree_with_other_ways_to_compute_them(seed: int) -> None:
     multiplier = {asset: engine._store.contracts["multiplier"][column] for column, asset in enumerate(result.assets)}
     cost = sum(fill.slippage * fill.quantity * multiplier[fill.asset] for fill in result.fills)
     assert result["total_slippage"] == pytest.approx(cost)
+    assert result.to_daily_pnl()["pnl"].sum() == pytest.approx(result["final_value"] - result["initial_cash"])
+    curve = result.equity
+    for name in ("cagr", "volatility", "sharpe", "sortino", "calmar", "periods_per_year"):
+        assert getattr(curve, name) == pytest.approx(result[name], nan_ok=True), name
+    analyzer = result.trade_analyzer.to_dict()
+    for name in ("num_trades", "win_rate", "profit_factor", "expectancy", "avg_win", "largest_loss", "avg_cost_drag"):
+        assert analyzer[name] == pytest.approx(result[name], nan_ok=True), name
     if (equity > 0).all():
         returns = pl.Series(equity).pct_change().drop_nulls()
         spread = returns.std()
