@@ -4,11 +4,28 @@ from tests.oracle.broker import Broker
 from tests.oracle.costs import Commission, CostModel
 from tests.oracle.oracle import Oracle
 from tests.oracle.records import CashFlow, OracleFill, OracleOrder, OracleResult, OracleTrade
+from tests.oracle.rule_types import (
+    AllOf,
+    AnyOf,
+    Chain,
+    ScaledExit,
+    SignalExit,
+    StopLoss,
+    TakeProfit,
+    Tightening,
+    TimeExit,
+    TrailingStop,
+    VolatilityStop,
+    VolatilityTrailingStop,
+)
 from tests.oracle.settings import Contract, Settings
 
 __all__ = [
+    "AllOf",
+    "AnyOf",
     "Broker",
     "CashFlow",
+    "Chain",
     "Commission",
     "Contract",
     "CostModel",
@@ -17,5 +34,14 @@ __all__ = [
     "OracleOrder",
     "OracleResult",
     "OracleTrade",
+    "ScaledExit",
     "Settings",
+    "SignalExit",
+    "StopLoss",
+    "TakeProfit",
+    "Tightening",
+    "TimeExit",
+    "TrailingStop",
+    "VolatilityStop",
+    "VolatilityTrailingStop",
 ]

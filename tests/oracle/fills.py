@@ -277,9 +277,9 @@ def cash_after(account: Account, proposal: Proposal) -> Number:
 
 def close_everything(account: Account) -> None:
     """The end of the data with `close_at_end`: every order is cancelled, every priced position closed at the close."""
-    for order in list(account.pending):
-        if order.status == "pending":
-            account.end(order, "cancelled", "RUN_ENDED")
+    for order in account.pending:
+        order.dormant = False
+        account.end(order, "cancelled", "RUN_ENDED")
     account.drop_finished_orders()
     start_totals(account, "close")
     for asset in list(account.positions):
