@@ -33,9 +33,9 @@ class Oracle:
         on_end: Callable[[Broker], object] | None = None,
         sessions: Sequence[Any] | None = None,
         signals: Sequence[Mapping[str, Mapping[str, Any]]] | None = None,
-        events: Mapping[int, Sequence[event_book.Event]] | None = None,
+        events: Mapping[int, Sequence[event_book.Event]] | Sequence[Sequence[event_book.Event]] | None = None,
     ) -> OracleResult:
-        """`signals[t]`: asset -> name -> number; `events`: bar -> (kind, asset, value) in the order in which they happen."""
+        """`signals[t]`: asset -> name -> number; `events[t]`: (kind, asset, value) in the order in which they happen; a mapping may leave bars out."""
         if len(times) != len(bars):
             raise ValueError("times and bars differ in length")
         account = Account(self._rules, cash=self._rules.settings.initial_cash, account_value=self._rules.settings.initial_cash)
@@ -43,13 +43,14 @@ class Oracle:
         equity: list[Number] = []
         cash: list[Number] = []
         marks = read_sessions(sessions, len(bars))
+        happening = events if isinstance(events, Mapping) else dict(enumerate(events or []))
         if on_start is not None:
             on_start(broker)
         for t, (time, raw) in enumerate(zip(times, bars, strict=True)):
             account.bar_index, account.time, account.session = t, time, marks[t]
             account.bars = read_bars(raw, self._rules.assets, self._rules.number)
             account.signals = {} if signals is None else signals[t]
-            self._before_data(account, [] if events is None else events.get(t, []))
+            self._before_data(account, happening.get(t, []))
             on_data(t, broker)
             self._after_data(account, last=t == len(bars) - 1)
             equity.append(account.account_value)
