@@ -16,15 +16,38 @@ __all__ = ["call", "step"]
 
 _SIGNATURES = {
     "advance": "int64(int64)",
-    "open_bar": "int64(int64)",
-    "close_bar": "int64(int64)",
+    "proceed": "int64(int64)",
+    "run_events": "int64(int64)",
+    "run_rules": "int64(int64)",
+    "run_sorting": "int64(int64)",
+    "run_margin_call": "int64(int64)",
+    "run_limits": "int64(int64)",
+    "run_pass": "int64(int64,int64)",
     "submit": "int64(int64,int64,float64,int64,float64,float64,int64)",
-    "update": "boolean(int64,int64,float64,float64,float64)",
+    "screen": "void(int64,int64)",
+    "set_terms": "void(int64,int64,int64,int64,float64,float64,float64)",
+    "link_child": "void(int64,int64,int64)",
+    "join_siblings": "void(int64,int64,int64)",
+    "update": "boolean(int64,int64,float64,float64,float64,float64,float64)",
     "cancel": "boolean(int64,int64,int64)",
     "cancel_since": "void(int64,int64,int64)",
     "submit_target_weight": "int64(int64,int64,float64)",
     "submit_target_weights": "int64(int64,int64,int64,int64)",
     "submit_quantities": "int64(int64,int64,int64,int64)",
+}
+_PARTS = {
+    StepStatus.RUN_EVENTS.value: "run_events",
+    StepStatus.RUN_RULES.value: "run_rules",
+    StepStatus.RUN_SORTING.value: "run_sorting",
+    StepStatus.RUN_MARGIN_CALL.value: "run_margin_call",
+    StepStatus.RUN_LIMITS.value: "run_limits",
+}
+_ROOMS = {
+    StepStatus.GROW_FILLS.value: "grow_fills",
+    StepStatus.GROW_TRADES.value: "grow_trades",
+    StepStatus.GROW_ORDERS.value: "grow_orders",
+    StepStatus.GROW_FLOWS.value: "grow_flows",
+    StepStatus.GROW_ALERTS.value: "grow_alerts",
 }
 
 
@@ -37,20 +60,22 @@ def call(name: str) -> Callable[..., Any]:
     return bind(getattr(entry, name), _SIGNATURES[name])
 
 
-def step(name: str, store: Store, status: int | None = None) -> int:
-    """Call `advance`, `open_bar` or `close_bar` until it is through, growing buffers as it asks. Returns the StepStatus.
+def step(name: str, store: Store, status: int | None = None, *arguments: int) -> int:
+    """Call an entry point until it is through, doing what it asks for in between. Returns the StepStatus.
 
-    status: what a call made by the host itself has asked for; None to begin with the call.
+    status: what a call made by the host itself has asked for; None to begin with the call. arguments: of the entry point
+    behind the address. Raises what a function of the user raised inside; the ledger is then as before that item.
     """
     kernel = call(name)
     while True:
         if status is None:
-            status = int(kernel(store.address))
-        if status == StepStatus.GROW_FILLS:
-            store.grow_fills()
-            status = None
-        elif status == StepStatus.GROW_TRADES:
-            store.grow_trades()
-            status = None
+            status = int(kernel(store.address, *arguments))
+        if status in _ROOMS:
+            getattr(store, _ROOMS[status])()
+        elif status in _PARTS:
+            step(_PARTS[status], store)
+        elif status == StepStatus.HOST_FAILED:
+            raise store.host_failure()
         else:
             return status
+        status = None

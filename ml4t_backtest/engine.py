@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -9,42 +10,60 @@ import numpy as np
 
 from ml4t_backtest.broker import Broker
 from ml4t_backtest.calls import call, step
-from ml4t_backtest.config import BacktestConfig
+from ml4t_backtest.config import BacktestConfig, Mode
 from ml4t_backtest.datafeed import DataFeed
-from ml4t_backtest.lowering import CostModels, lower_contracts, lower_params
+from ml4t_backtest.hints import did_you_mean
+from ml4t_backtest.lowering import CostModels, Extras, HostCalls, lower_market, lower_terms, trading_bars
 from ml4t_backtest.progress import bars_with_progress
 from ml4t_backtest.result import BacktestResult
 from ml4t_backtest.rows import Rows
-from ml4t_backtest.spelling import accepts
-from ml4t_backtest.store import Market, Store
+from ml4t_backtest.store import Store
 from ml4t_backtest.strategy import ArrayStrategy, Strategy
-from ml4t_backtest.types import ExecutionMode, ExecutionPrice
+from ml4t_backtest.types import ExecutionMode
 from ml4t_backtest.views import DataWindow, plain_bar
-from ml4t_kernels.codes import OrderReason, Stage, StepStatus
+from ml4t_kernels.codes import ExitReason, OrderReason, PriceField, Stage, StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from ml4t_backtest.config import AccountType
     from ml4t_backtest.contracts import ContractSpec
     from ml4t_backtest.frames import FrameLike
 
-__all__ = ["Engine", "run_backtest"]
+__all__ = ["BacktestEngine", "Engine", "run_backtest"]
 
+_ARGUMENTS = (
+    "feed",
+    "strategy",
+    "config",
+    "commission_model",
+    "slippage_model",
+    "market_impact_model",
+    "execution_limits",
+    "contract_specs",
+    "limits",
+    "risk_context",
+    "events",
+    "funding_df",
+    "data",
+)
 _DATA_KINDS = ("views", "dict")
+_SEED = {"execution_mode": ExecutionMode.SAME_BAR, "commission_type": "none", "slippage_type": "none"}
 
 
-@accepts(datafeed="feed")
 class Engine:
     """Runs one strategy over one feed.
 
     Without a config the settings are: SAME_BAR at the close, no costs, a cash account of 100,000. With a config its
-    values hold. Keyword arguments override either.
+    values hold. Keyword arguments override either; every setting of `BacktestConfig` is one.
 
-    feed: a `DataFeed`. strategy: a `Strategy` or `ArrayStrategy` object. initial_cash: money. account_type: "cash" or
-    "crypto". execution_mode, execution_price: members or their names. commission_model, slippage_model: model objects.
-    contract_specs: asset to `ContractSpec`. data: "views" gives bars as lazy mappings, "dict" as fresh plain dicts
-    (slower, for code that changes them).
+    feed (or datafeed): a `DataFeed`. strategy: a `Strategy` or `ArrayStrategy` object. config: a `BacktestConfig`, a preset
+    name or a `Mode`. commission_model, slippage_model, market_impact_model, execution_limits: model objects, objects with
+    `calculate(...)`, or functions compiled with numba. contract_specs: asset to `ContractSpec`. limits: portfolio limits of
+    `ml4t_backtest.risk` that the engine enforces; risk_context: what they read (asset_sectors, asset_betas,
+    factor_loadings). events: frame of dividends, splits and funding (timestamp, asset, kind, value); funding_df: frame of
+    funding rates (timestamp, asset, rate). data: "views" gives bars as lazy mappings, "dict" as fresh plain dicts (slower,
+    for code that changes them).
 
     Raises TypeError for arguments of the wrong kind, ValueError for bad settings. Warns (UserWarning) when orders trade
     at a price from before the decision.
@@ -52,65 +71,58 @@ class Engine:
 
     def __init__(  # noqa: PLR0913 - the published constructor
         self,
-        feed: DataFeed,
-        strategy: Strategy | ArrayStrategy,
-        config: BacktestConfig | None = None,
+        feed: DataFeed | None = None,
+        strategy: Strategy | ArrayStrategy | None = None,
+        config: BacktestConfig | Mode | str | None = None,
         *,
-        initial_cash: float | None = None,
-        account_type: AccountType | str | None = None,
-        execution_mode: ExecutionMode | str | None = None,
-        execution_price: ExecutionPrice | str | None = None,
         commission_model: object | None = None,
         slippage_model: object | None = None,
+        market_impact_model: object | None = None,
+        execution_limits: object | None = None,
         contract_specs: Mapping[str, ContractSpec] | None = None,
+        limits: Sequence[object] = (),
+        risk_context: Mapping[str, Any] | None = None,
+        events: FrameLike | None = None,
+        funding_df: FrameLike | None = None,
         data: str = "views",
+        **settings: Any,
     ) -> None:
-        if not isinstance(feed, DataFeed):
-            raise TypeError(f"feed was a {type(feed).__name__}, expected a DataFeed: Engine(DataFeed(prices_df=...), strategy)")
+        feed = _one_feed(feed, settings)
         _check_strategy(strategy)
+        assert strategy is not None
         if data not in _DATA_KINDS:
             raise ValueError(f"data was {data!r}, expected one of {list(_DATA_KINDS)}")
-        if config is not None and not isinstance(config, BacktestConfig):
-            raise TypeError(f"config was a {type(config).__name__}, expected a BacktestConfig")
-        base = config or BacktestConfig(execution_mode=ExecutionMode.SAME_BAR, commission_type="none", slippage_type="none")
-        overrides = {
-            "initial_cash": initial_cash,
-            "account_type": account_type,
-            "execution_mode": execution_mode,
-            "execution_price": execution_price,
-        }
-        self.config = base.replace(**{name: value for name, value in overrides.items() if value is not None})
+        self.config = _settings_of(config, settings)
         if self.config.looks_ahead:
             warnings.warn(
-                "SAME_BAR with execution_price=OPEN trades at the open of the bar whose close the strategy has seen: look-ahead",
+                f"SAME_BAR with execution_price={self.config.price_of_market_orders.name} trades at a price from before the close that"
+                " the strategy has seen: look-ahead",
                 UserWarning,
                 stacklevel=3,
             )
         self.feed = feed
         self.strategy = strategy
         self._data_kind = data
-        self._panels = feed.panels
-        prices = self._panels.prices
-        self._store = Store(
-            Market(self._panels.times, prices["open"], prices["high"], prices["low"], prices["close"]),
-            lower_params(self.config, self._costs(commission_model, slippage_model)),
-            lower_contracts(self._panels.assets, contract_specs),
-            self.config.initial_cash,
-        )
-        self.broker = Broker(self._store, self._panels)
+        self._panels = trading_bars(feed.panels, self.config)
+        self.skipped_bars = feed.panels.bars - self._panels.bars
+        hosts = HostCalls()
+        costs = CostModels(commission_model, slippage_model, market_impact_model, execution_limits)
+        extras = Extras(contract_specs, events, funding_df, tuple(limits), risk_context)
+        terms, self.limit_names = lower_terms(self.config, self._panels, costs, extras, hosts)
+        self._store = Store(lower_market(self._panels, self.config), terms, self.config.initial_cash)
+        self.broker = Broker(self._store, self._panels, self.config, hosts, contract_specs)
         self._result: BacktestResult | None = None
         self._started = False
-
-    def _costs(self, commission: object | None, slippage: object | None) -> CostModels:
-        return CostModels(
-            self.config.commission_model if commission is None else commission,
-            self.config.slippage_model if slippage is None else slippage,
-        )
 
     @classmethod
     def from_config(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy, config: BacktestConfig, **keywords: Any) -> Engine:
         """Build an engine from a config; keywords as the constructor."""
         return cls(feed, strategy, config, **keywords)
+
+    @classmethod
+    def from_mode(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy, mode: Mode | str, **keywords: Any) -> Engine:
+        """Build an engine from a preset; keywords as the constructor."""
+        return cls(feed, strategy, mode, **keywords)
 
     @property
     def execution_mode(self) -> ExecutionMode | str:
@@ -123,6 +135,15 @@ class Engine:
         if self._result is None:
             raise RuntimeError("there is no result before Engine.run()")
         return self._result
+
+    @property
+    def equity_curve(self) -> list[tuple[datetime, float]]:
+        """Pairs of time and account value of the finished run."""
+        return self.result.equity_curve
+
+    def run_dict(self, *, progress: bool = False) -> dict[str, Any]:
+        """Run and return metrics, trades, fills and equity curve as a plain dictionary."""
+        return self.run(progress=progress).to_dict()
 
     def run(self, *, progress: bool = False) -> BacktestResult:
         """Run the strategy over all bars and return the result.
@@ -141,7 +162,7 @@ class Engine:
                 self._run_arrays(self.strategy, progress=progress)
             else:
                 self._run_bars(self.strategy, progress=progress)
-            self._finish_bar()
+            self._finish_bar(last=True)
             self.broker._book.sync()
             self.strategy.on_end(self.broker)
         except KeyboardInterrupt:
@@ -153,8 +174,13 @@ class Engine:
             self._stop("failed")
             error.add_note(f"raised in {type(self.strategy).__name__} at {self._when()}; engine.result holds the run up to there")
             raise
-        self._result = BacktestResult(self._store, self._panels, self.config, "completed")
+        self._result = self._make_result("completed")
         return self._result
+
+    def _make_result(self, status: str) -> BacktestResult:
+        return BacktestResult(
+            self._store, self._panels, self.config, status, limit_names=self.limit_names, skipped_bars=self.skipped_bars
+        )
 
     def _run_bars(self, strategy: Strategy, *, progress: bool) -> None:
         """Loop over the bars for a per-asset strategy: one kernel call and one call of the strategy per bar."""
@@ -198,32 +224,82 @@ class Engine:
             if book.open:
                 book.settle()
 
-    def _finish_bar(self) -> None:
-        if self._store.columns.stage[0] != Stage.CLOSED:
+    def _finish_bar(self, *, last: bool = False) -> None:
+        store = self._store
+        if last and self.config.close_at_end and store.columns.stage[0] == Stage.STRATEGY:
+            self._close_positions()
+        if store.columns.stage[0] != Stage.CLOSED:
             # On the last bar `advance`, which is compiled already, closes it and opens nothing.
-            last = self._store.bar == self._panels.bars - 1
-            step("advance" if last else "close_bar", self._store)
+            step("advance" if store.bar == self._panels.bars - 1 else "proceed", store)
+
+    def _close_positions(self) -> None:
+        """Trade what the last bar still may, cancel the rest, and close every priced position at the close."""
+        store, broker = self._store, self.broker
+        broker.process_orders()
+        call("cancel_since")(store.address, 0, OrderReason.RUN_ENDED.value)
+        for order in broker.flatten_all_positions():
+            row = int(order.order_id[4:]) - 1
+            store.orders["exit_reason"][row] = ExitReason.END_OF_DATA
+        field = int(store.params["price_field"][0])
+        store.params["price_field"] = PriceField.CLOSE
+        step("run_pass", store, None, Stage.SECOND_TOTALS.value)
+        store.params["price_field"] = field
+        call("cancel_since")(store.address, 0, OrderReason.RUN_ENDED.value)
 
     def _stop(self, status: str) -> None:
         """Bring the ledger to the end of the current bar: what the strategy ordered on this bar is cancelled."""
         store = self._store
-        if store.columns.stage[0] not in (Stage.CLOSED, Stage.STRATEGY):
-            step("advance" if store.columns.stage[0] < Stage.STRATEGY else "close_bar", store)
-        if store.columns.stage[0] == Stage.STRATEGY:
-            first = int(np.searchsorted(store.used_orders()["created_bar"], store.bar))
-            call("cancel_since")(store.address, first, OrderReason.RUN_STOPPED.value)
-        self._finish_bar()
+        try:
+            if store.columns.stage[0] not in (Stage.CLOSED, Stage.STRATEGY):
+                step("advance" if store.columns.stage[0] < Stage.STRATEGY else "proceed", store)
+            if store.columns.stage[0] == Stage.STRATEGY:
+                first = int(np.searchsorted(store.used_orders()["created_bar"], store.bar))
+                call("cancel_since")(store.address, first, OrderReason.RUN_STOPPED.value)
+            self._finish_bar()
+        except Exception:  # noqa: BLE001 - a function of the user fails again; the bar ends without the rest of its pass
+            store.state["stage"], store.state["cursor"] = Stage.MARKING, 0
+            step("proceed", store)
         self.broker._book.sync()
-        self._result = BacktestResult(store, self._panels, self.config, status)
+        self._result = self._make_result(status)
 
     def _when(self) -> str:
         bar = self._store.bar
         return "the start" if bar < 0 else f"bar {bar} ({self._panels.timestamps[bar]})"
 
 
+def _one_feed(feed: object, settings: dict[str, Any]) -> DataFeed:
+    """Return the feed, given as `feed` or as `datafeed`."""
+    if "datafeed" in settings:
+        if feed is not None:
+            raise TypeError("Engine() got both 'feed' and its other spelling 'datafeed'")
+        feed = settings.pop("datafeed")
+    if not isinstance(feed, DataFeed):
+        raise TypeError(f"feed was a {type(feed).__name__}, expected a DataFeed: Engine(DataFeed(prices_df=...), strategy)")
+    return feed
+
+
+def _settings_of(config: BacktestConfig | Mode | str | None, settings: dict[str, Any]) -> BacktestConfig:
+    """Return the config of a run: the given one or the plain defaults, with settings on top."""
+    known = {entry.name for entry in dataclasses.fields(BacktestConfig)} | {"fill_timing", "fractional_shares"}
+    for name in settings:
+        if name not in known:
+            arguments = [*_ARGUMENTS, *sorted(known)]
+            raise TypeError(f"Engine() has no argument {name!r}{did_you_mean(name, arguments)} Arguments: {', '.join(_ARGUMENTS)}, and"
+                            " every setting of BacktestConfig")
+    if isinstance(config, (Mode, str)):
+        config = config.to_config() if isinstance(config, Mode) else BacktestConfig.from_preset(config)
+    if config is not None and not isinstance(config, BacktestConfig):
+        raise TypeError(f"config was a {type(config).__name__}, expected a BacktestConfig, a preset name or a Mode")
+    given = {name: value for name, value in settings.items() if value is not None}
+    base = BacktestConfig(**_SEED) if config is None else config
+    return base.replace(**given) if given else base
+
+
 def _check_strategy(strategy: object) -> None:
     if isinstance(strategy, (Strategy, ArrayStrategy)):
         return
+    if strategy is None:
+        raise TypeError("Engine() needs a strategy: Engine(feed, strategy)")
     if isinstance(strategy, type):
         raise TypeError(f"strategy was the class {strategy.__name__}, expected an object: {strategy.__name__}()")
     raise TypeError(f"strategy was a {type(strategy).__name__}, expected a Strategy or ArrayStrategy object")
@@ -234,7 +310,7 @@ def run_backtest(
     strategy: Strategy | ArrayStrategy,
     signals: FrameLike | None = None,
     context: FrameLike | None = None,
-    config: BacktestConfig | str | None = None,
+    config: BacktestConfig | Mode | str | None = None,
     *,
     progress: bool = False,
     **keywords: Any,
@@ -243,5 +319,7 @@ def run_backtest(
 
     config: a `BacktestConfig`, the name of a preset, or None for the engine's defaults. keywords: as `Engine`.
     """
-    settings = BacktestConfig.from_preset(config) if isinstance(config, str) else config
-    return Engine(DataFeed(prices, signals, context), strategy, settings, **keywords).run(progress=progress)
+    return Engine(DataFeed(prices, signals, context), strategy, config, **keywords).run(progress=progress)
+
+
+BacktestEngine = Engine

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from ml4t_backtest.types import OrderReason, OrderSide, OrderStatus, OrderType
-from ml4t_kernels import codes
+from ml4t_backtest.orderhandle import ORDER_REASONS, ORDER_STATUSES, ORDER_TYPES, TIMES_IN_FORCE, Order, known_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,140 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ml4t_backtest.panels import Panels
-    from ml4t_backtest.store import Columns, Store
+    from ml4t_backtest.store import Store
 
-__all__ = ["ORDER_REASONS", "ORDER_STATUSES", "ORDER_TYPES", "Order", "Position", "PositionBook", "UnrealizedPnl"]
-
-ORDER_TYPES = tuple(OrderType[code.name] for code in codes.OrderType)
-ORDER_STATUSES = tuple(OrderStatus[code.name] for code in codes.OrderStatus)
-ORDER_REASONS = tuple(OrderReason[code.name] for code in codes.OrderReason)
+__all__ = ["ORDER_REASONS", "ORDER_STATUSES", "ORDER_TYPES", "TIMES_IN_FORCE", "Order", "Position", "PositionBook", "UnrealizedPnl"]
 
 _references = sys.getrefcount
 _FEW = 8
-
-
-def _known(value: float) -> float | None:
-    return value if value == value else None  # noqa: PLR0124 - NaN
-
-
-class Order:
-    """A submitted order. Every attribute is read from the ledger at the moment it is asked for."""
-
-    __slots__ = ("_columns", "_panels", "_row")
-
-    def __init__(self, columns: Columns, row: int, panels: Panels) -> None:
-        self._columns = columns
-        self._row = row
-        self._panels = panels
-
-    @property
-    def order_id(self) -> str:
-        """Identifier, "ORD-1" for the first order of a run."""
-        return f"ORD-{self._row + 1}"
-
-    @property
-    def asset(self) -> str:
-        """Name of the asset."""
-        return self._panels.assets[int(self._columns.asset[self._row])]
-
-    @property
-    def side(self) -> OrderSide:
-        """Buy or sell."""
-        return OrderSide.BUY if self._columns.quantity[self._row] > 0 else OrderSide.SELL
-
-    @property
-    def quantity(self) -> float:
-        """Ordered quantity, positive."""
-        return abs(float(self._columns.quantity[self._row]))
-
-    @property
-    def filled_quantity(self) -> float:
-        """Quantity filled so far, positive; a reduce-only order may fill less than it asked for."""
-        return abs(float(self._columns.filled_quantity[self._row]))
-
-    @property
-    def remaining_quantity(self) -> float:
-        """Quantity that can still be filled: 0 once the order is filled, cancelled or rejected."""
-        return self.quantity - self.filled_quantity if self.status is OrderStatus.PENDING else 0.0
-
-    @property
-    def order_type(self) -> OrderType:
-        """Market, limit or stop."""
-        return ORDER_TYPES[int(self._columns.order_type[self._row])]
-
-    @property
-    def status(self) -> OrderStatus:
-        """Pending, filled, cancelled or rejected."""
-        return ORDER_STATUSES[int(self._columns.status[self._row])]
-
-    @property
-    def reduce_only(self) -> bool:
-        """Whether the order may only reduce a position."""
-        return bool(self._columns.reduce_only[self._row])
-
-    @property
-    def limit_price(self) -> float | None:
-        """Limit price, None without."""
-        return _known(self._columns.limit_price[self._row])
-
-    @property
-    def stop_price(self) -> float | None:
-        """Stop price, None without."""
-        return _known(self._columns.stop_price[self._row])
-
-    @property
-    def filled_price(self) -> float | None:
-        """Average fill price, None before the first fill."""
-        return _known(self._columns.filled_price[self._row])
-
-    @property
-    def created_at(self) -> datetime:
-        """Time of the bar of submission; orders of `on_start` carry the first bar's time."""
-        return self._panels.timestamp_of(self._columns.created_at[self._row])
-
-    @property
-    def filled_at(self) -> datetime | None:
-        """Time of the bar of the last fill, None before."""
-        if self._columns.filled_quantity[self._row] == 0.0:
-            return None
-        return self._panels.timestamp_of(self._columns.filled_at[self._row])
-
-    @property
-    def reason(self) -> OrderReason | None:
-        """Why the order was cancelled or rejected, None otherwise."""
-        code = self._columns.reason[self._row]
-        return ORDER_REASONS[code] if code else None
-
-    @property
-    def rejection_reason(self) -> str | None:
-        """The reason as a sentence with the numbers, None for orders that were not cancelled or rejected."""
-        reason = self.reason
-        if reason is None:
-            return None
-        need, have = self._columns.need[self._row], self._columns.have[self._row]
-        return {
-            OrderReason.INSUFFICIENT_CASH: f"Insufficient cash: need ${need:,.2f}, have ${have:,.2f}",
-            OrderReason.SHORT_NOT_ALLOWED: "Short selling not allowed in cash account",
-            OrderReason.REVERSAL_NOT_ALLOWED: "Position reversal not allowed in cash account",
-            OrderReason.POSITION_CLOSED: "Nothing left to reduce: the position was closed before",
-            OrderReason.CANCELLED_BY_USER: "Cancelled by the strategy",
-            OrderReason.RUN_STOPPED: "The run was stopped while the strategy was submitting",
-        }[reason]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Order) and other._columns is self._columns and other._row == self._row
-
-    def __hash__(self) -> int:
-        return hash((id(self._columns), self._row))
-
-    def __repr__(self) -> str:
-        prices = "".join(
-            f" {name} {price:g}" for name, price in (("limit", self.limit_price), ("stop", self.stop_price)) if price is not None
-        )
-        return (
-            f"<Order {self.order_id} {self.side.value} {self.quantity:g} {self.asset!r} {self.order_type.value}{prices}"
-            f" {self.status.value}>"
-        )
 
 
 class UnrealizedPnl(float):
@@ -252,6 +123,26 @@ class Position:
     def market_value(self) -> float:
         """Signed value at the current price [money]."""
         return self.quantity * self.current_price * self._multiplier
+
+    @property
+    def notional_value(self) -> float:
+        """Value at the current price without sign [money]."""
+        return abs(self.market_value)
+
+    @property
+    def high_water_mark(self) -> float:
+        """Highest price since the entry, of the bars before this one."""
+        return self._columns.high_water_mark[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def low_water_mark(self) -> float:
+        """Lowest price since the entry, of the bars before this one."""
+        return self._columns.low_water_mark[self._column]  # type: ignore[no-any-return]
+
+    @property
+    def signal_price(self) -> float | None:
+        """Close at submission of the opening order, None when it was not priced."""
+        return known_price(self._columns.signal_price[self._column])
 
     @property
     def cost_basis(self) -> float:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["build_panels"]
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
+EXTRA_COLUMNS = ("bid", "ask", "vwap", "dividend", "split", "funding_rate")
 
 
 @dataclass
@@ -56,7 +57,7 @@ def build_panels(
 
     Raises ValueError for every defect of the data that `DataFeed` documents, naming column, asset and time.
     """
-    wanted = (TIMESTAMP, *PRICE_COLUMNS, *([entity_col] if entity_col else ENTITY_COLUMNS))
+    wanted = (TIMESTAMP, *PRICE_COLUMNS, *EXTRA_COLUMNS, *([entity_col] if entity_col else ENTITY_COLUMNS))
     price_frame = read_frame(prices, "prices", wanted)
     price_rows, assets = _number_prices(price_frame, entity_col)
     signal_rows = None
@@ -68,7 +69,7 @@ def build_panels(
         _same_zone(context_axis, "context", price_rows.axis)
     times = _union(price_rows, signal_rows, context_axis)
     present = np.zeros((len(times), len(assets)), dtype=np.uint8)
-    columns = _price_panels(price_rows, present)
+    columns, extras = _price_panels(price_rows, present)
     timestamps = time_series("timestamp", times, price_rows.axis.zone).to_list()
     check_prices(
         columns,
@@ -80,7 +81,7 @@ def build_panels(
     decoders: dict[str, Callable[[float], Any]] = {}
     if signal_rows is not None:
         values, decoders = _signal_panels(signal_rows, present)
-    for panel in (*columns.values(), *values.values()):
+    for panel in (*columns.values(), *values.values(), *extras.values()):
         panel.flags.writeable = False
     present.flags.writeable = False
     return Panels(
@@ -93,6 +94,8 @@ def build_panels(
         decoders=decoders,
         context=_context(context_frame, context_axis, times),
         zone=price_rows.axis.zone,
+        extras=extras,
+        has_volume="volume" in price_rows.frame.columns,
     )
 
 
@@ -134,7 +137,7 @@ def _number_prices(frame: pl.DataFrame, entity_col: str | None) -> tuple[_Rows, 
     entity = entity_column(frame, "prices", entity_col)
     if "close" not in frame.columns:
         raise ValueError(f"prices has no column 'close', only {shortened(frame.columns)}")
-    frame = _numeric(frame, [name for name in PRICE_COLUMNS if name in frame.columns], "prices")
+    frame = _numeric(frame, [name for name in PRICE_COLUMNS + EXTRA_COLUMNS if name in frame.columns], "prices")
     names = frame[entity].cast(pl.String)
     appearing = names.unique(maintain_order=True).to_list()
     times, time_codes = _number_times(axis)
@@ -262,8 +265,8 @@ def _is_panel(rows: _Rows, shape: tuple[int, int]) -> bool:
     return bool(in_order.all() and (rows.time_codes.reshape(shape) == np.arange(shape[0], dtype=np.int32)[:, None]).all())
 
 
-def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, FloatArray]:
-    """Return the five price panels; a column that the frame lacks is the close (volume: zeros)."""
+def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """Return the five price panels, and those of the extra columns; a price that the frame lacks is the close (volume: zeros)."""
     as_is = _mark(rows, present)
     close = _panel(rows, floats(rows.frame, "close"), present.shape, as_is=as_is)
     panels = {"open": close, "high": close, "low": close, "close": close}
@@ -272,7 +275,10 @@ def _price_panels(rows: _Rows, present: npt.NDArray[np.uint8]) -> dict[str, Floa
             panels[name] = _panel(rows, floats(rows.frame, name), present.shape, as_is=as_is)
     if "volume" not in panels:
         panels["volume"] = np.zeros(present.shape)
-    return panels
+    extras = {
+        name: _panel(rows, floats(rows.frame, name), present.shape, as_is=as_is) for name in EXTRA_COLUMNS if name in rows.frame.columns
+    }
+    return panels, extras
 
 
 def _signal_panels(rows: _Rows, priced: npt.NDArray[np.uint8]) -> tuple[dict[str, FloatArray], dict[str, Callable[[float], Any]]]:

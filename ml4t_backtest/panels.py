@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,9 @@ class Panels:
     times: int64[bars] ns UTC; timestamps: the same as datetimes, in the feed's time zone; assets: names of the columns.
     prices: open, high, low, close, volume, each float64[bars, assets], NaN where there is none. signals: the same per
     signal column. zone: time zone of the timestamps, None when naive. present: uint8[bars, assets], 1 where the price
-    frame has a row. decoders: for signals that are no plain floats, number to value.
+    frame has a row. decoders: for signals that are no plain floats, number to value. extras: columns of the price frame that
+    strategies do not see: bid, ask, vwap, dividend, split, funding_rate. has_volume: whether the frame has volumes; else they
+    are zeros here, and unknown to the kernels.
     """
 
     times: IntArray
@@ -64,6 +66,25 @@ class Panels:
     decoders: dict[str, Callable[[float], Any]] = field(default_factory=dict)
     context: Context | None = None
     zone: str | None = None
+    extras: dict[str, FloatArray] = field(default_factory=dict)
+    has_volume: bool = True
+
+    def only(self, bars: npt.NDArray[np.bool_]) -> Panels:
+        """Return the panels of some bars (bool[bars]), copied."""
+        kept = np.flatnonzero(bars)
+        context = self.context
+        if context is not None:
+            context = Context(context.columns, [context.row_of[bar] for bar in kept.tolist()])
+        return replace(
+            self,
+            times=np.ascontiguousarray(self.times[kept]),
+            timestamps=[self.timestamps[bar] for bar in kept.tolist()],
+            prices={name: np.ascontiguousarray(panel[kept]) for name, panel in self.prices.items()},
+            present=np.ascontiguousarray(self.present[kept]),
+            signals={name: np.ascontiguousarray(panel[kept]) for name, panel in self.signals.items()},
+            context=context,
+            extras={name: np.ascontiguousarray(panel[kept]) for name, panel in self.extras.items()},
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle needs: the views are made anew where they are used."""

@@ -65,6 +65,8 @@ def trades_of(trades: Records, panels: Panels) -> list[Trade]:
         fields["asset"] = panels.assets[fields["asset"]]
         fields["status"] = _TRADE_STATUSES[fields["status"]]
         fields["exit_reason"] = _EXIT_REASONS[fields["exit_reason"]]
+        for name in ("entry_order", "exit_order"):
+            fields[name] = f"ORD-{fields[name]}" if fields[name] else None
         made.append(Trade(entry_time=entry_time, exit_time=exit_time, **fields))
     return made
 
@@ -94,6 +96,7 @@ def open_trades(store: Store) -> Records:
     rows["mfe"] = np.fmax(positions["max_favorable_excursion"], move)
     rows["mae"] = np.fmin(positions["max_adverse_excursion"], move)
     rows["multiplier"] = multiplier
+    rows["entry_order"] = positions["entry_order"]
     rows["status"] = codes.TradeStatus.OPEN
     rows["exit_reason"] = codes.ExitReason.END_OF_DATA
     return rows

@@ -19,7 +19,7 @@ from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.records import fills_of, open_trades, trades_frame, trades_of
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Iterable, Iterator, KeysView
+    from collections.abc import ItemsView, Iterable, Iterator, KeysView, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -45,7 +45,16 @@ class BacktestResult:
     there. config: the settings of the run; None for a result loaded from a folder that has none.
     """
 
-    def __init__(self, store: Store, panels: Panels, config: BacktestConfig, status: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        panels: Panels,
+        config: BacktestConfig,
+        status: str,
+        *,
+        limit_names: Sequence[str] = (),
+        skipped_bars: int = 0,
+    ) -> None:
         bars = store.bar + 1
         self.config = config
         self.status = status
@@ -59,7 +68,12 @@ class BacktestResult:
         self._orders: Records = store.used_orders()
         self._trades: Records = store.used_trades_and(open_trades(store))
         self._multipliers: FloatArray = store.multipliers
+        self._flows: Records = store.used_flows()
+        self._alerts: Records = store.used_alerts()
+        self._limit_names = tuple(limit_names)
+        self._skipped_bars = skipped_bars
         self.metrics: dict[str, float] = self._computed_metrics()
+        self.metrics["skipped_bars"] = float(skipped_bars)
 
     def _computed_metrics(self) -> dict[str, float]:
         return compute_metrics(self._initial_cash, self._times, self._equity, self._fills, self._trades, self._multipliers)

@@ -6,30 +6,42 @@ holds every array that an address points to.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml4t_backtest.memory import address_of, view_of
 from ml4t_kernels.dtypes import (
+    alert_dtype,
     bar_dtype,
     contract_dtype,
+    cost_dtype,
+    event_dtype,
     fill_dtype,
+    flow_dtype,
+    limit_dtype,
     order_dtype,
     params_dtype,
     position_dtype,
+    rule_dtype,
     state_dtype,
+    tier_dtype,
     trade_dtype,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from ml4t_kernels.dtypes import FloatArray, IntArray, Records
 
-__all__ = ["Columns", "Market", "Store", "grown_capacity"]
+__all__ = ["Columns", "Market", "Store", "Terms", "grown_capacity"]
 
 FIRST_CAPACITY = 1024
+_FEW = 64
+_NEVER = 1 << 62
 
 
 def grown_capacity(capacity: int) -> int:
@@ -56,53 +68,82 @@ class Columns:
         def __getattr__(self, name: str) -> memoryview[Any]: ...
 
 
+@dataclass(slots=True)
 class Market:
-    """The bars that a run reads: times int64[rows], prices float64[rows, assets]. A live host keeps one row and rewrites it."""
+    """The bars that a run reads: times and sessions int64[rows], flags int64[rows] (codes BarFlag), prices float64[rows, assets].
 
-    __slots__ = ("close", "high", "low", "open", "times")
+    A live host keeps one row and rewrites it. Without columns for them vwap, bid and ask are the closes; a volume of NaN
+    is unknown.
+    """
 
-    def __init__(self, times: IntArray, open_: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray) -> None:
-        self.times = times
-        self.open = open_
-        self.high = high
-        self.low = low
-        self.close = close
+    times: IntArray
+    sessions: IntArray
+    flags: IntArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    vwap: FloatArray | None = None
+    bid: FloatArray | None = None
+    ask: FloatArray | None = None
+
+
+@dataclass(slots=True)
+class Terms:
+    """All settings of a run as records, made by `lowering`.
+
+    params: params_dtype[1]. contracts: contract_dtype[assets]. costs: cost_dtype rows. tiers: tier_dtype rows, steps of rules
+    among them. rules: rule_dtype rows; rule_set: first row of the global rule plus 1, 0 without. events: event_dtype rows
+    in order of their bars. limits: limit_dtype rows. keep: objects behind addresses in those rows. failure: gives the exception that a
+    function of the user raised.
+    """
+
+    params: Records
+    contracts: Records
+    costs: Records
+    tiers: Records = field(default_factory=lambda: np.zeros(0, dtype=tier_dtype))
+    rules: Records = field(default_factory=lambda: np.zeros(0, dtype=rule_dtype))
+    rule_set: int = 0
+    events: Records = field(default_factory=lambda: np.zeros(0, dtype=event_dtype))
+    limits: Records = field(default_factory=lambda: np.zeros(0, dtype=limit_dtype))
+    keep: list[object] = field(default_factory=list)
+    failure: Callable[[], BaseException] | None = None
 
 
 class Store:
     """All arrays of one account over one market, and the state record through which kernels find them."""
 
-    def __init__(self, market: Market, params: Records, contracts: Records, initial_cash: float, capacity: int = FIRST_CAPACITY) -> None:
+    def __init__(self, market: Market, terms: Terms, initial_cash: float, capacity: int = FIRST_CAPACITY) -> None:
         bars, assets = market.close.shape
         self.market = market
-        self.params = _exactly(params, params_dtype)
-        self.contracts = _exactly(contracts, contract_dtype)
+        self.terms = terms
+        for records, dtype in ((terms.params, params_dtype), (terms.contracts, contract_dtype), (terms.costs, cost_dtype)):
+            _exactly(records, dtype)
+        self.params, self.contracts = terms.params, terms.contracts
         self.state = np.zeros(1, dtype=state_dtype)
         self.positions = np.zeros(assets, dtype=position_dtype)
         self.positions["slot"] = -1
         self.open_list = np.zeros(2 * assets + 8, dtype=np.int64)
         self.orders = np.zeros(capacity, dtype=order_dtype)
         self.live = np.zeros(capacity, dtype=np.int64)
+        self.turns = np.zeros(capacity, dtype=np.int64) if terms.params["entry_priority"][0] else self.live
         self.fills = np.zeros(capacity, dtype=fill_dtype)
         self.trades = np.zeros(capacity, dtype=trade_dtype)
+        self.flows = np.zeros(_FEW, dtype=flow_dtype)
+        self.alerts = np.zeros(_FEW, dtype=alert_dtype)
         self.bars = np.zeros(bars, dtype=bar_dtype)
-        self.bars["time"] = market.times
+        self.bars["time"], self.bars["session"], self.bars["flags"] = market.times, market.sessions, market.flags
+        self.holds = np.zeros(8)
+        self.shadow = np.zeros(assets if terms.params["precheck"][0] or terms.params["reserve"][0] else 0)
+        self._make_rule_memory(assets)
         # One row each of numbers, choices and order ids, for orders given as arrays; their addresses never change.
         self.scratch_values = np.zeros(assets, dtype=np.float64)
         self.scratch_where = np.ones(assets, dtype=np.uint8)
         self.scratch_ids = np.zeros(assets, dtype=np.int64)
         rows: tuple[npt.NDArray[Any], ...] = (self.scratch_values, self.scratch_where, self.scratch_ids)
         self.scratch_addresses = tuple(address_of(row) for row in rows)
-        state = self.state[0]
-        state["cash"] = initial_cash
-        state["equity"] = initial_cash
-        state["time"] = market.times[0] if bars else 0
-        state["bar"] = -1
-        state["row"] = -1
-        state["row_step"] = 1
-        state["rows"] = bars
-        state["assets"] = assets
-        state["open_capacity"] = len(self.open_list)
+        self._start(initial_cash, bars, assets)
         self._write_addresses()
         self.address = address_of(self.state)
         self.held = self.positions["quantity"]
@@ -112,27 +153,88 @@ class Store:
         self.order_columns = Columns(self.orders)
         self.position_columns = Columns(self.positions)
 
+    def _start(self, initial_cash: float, bars: int, assets: int) -> None:
+        """Write the state before the first bar."""
+        state, terms = self.state[0], self.terms
+        for name in ("cash", "equity", "peak_equity", "session_equity", "checked_equity"):
+            state[name] = initial_cash
+        state["time"] = self.market.times[0] if bars else 0
+        state["bar"] = state["row"] = -1
+        state["row_step"] = 1
+        state["rows"], state["assets"] = bars, assets
+        state["open_capacity"] = len(self.open_list)
+        state["settling"] = bool(np.any(terms.contracts["settles"]))
+        state["event_count"] = len(terms.events)
+        state["next_event_bar"] = terms.events["bar"][0] if len(terms.events) else _NEVER
+        state["rule_set"] = terms.rule_set
+        state["limit_count"] = len(terms.limits)
+        state["cost_count"], state["tier_count"] = len(terms.costs), len(terms.tiers)
+
+    def _make_rule_memory(self, assets: int) -> None:
+        """Make what rules need beside their rows; kept small without rules."""
+        count = len(self.terms.rules)
+        self.memory = np.full((assets if count else 0, count), np.nan)
+        self.inputs = np.full((assets if count else 0, count), np.nan)
+        self.answers = np.zeros((count, 4))
+        self.remembered = np.zeros(assets if count else 0, dtype=np.int64)
+
+    def set_rules(self, rules: Records, tiers: Records) -> None:
+        """Replace the rule rows by a longer list that begins with them, and keep what they remember.
+
+        rules: rule_dtype rows. tiers: tier_dtype rows that begin with those of before.
+        """
+        before, memory, inputs, remembered = len(self.terms.rules), self.memory, self.inputs, self.remembered
+        self.terms.rules, self.terms.tiers = _exactly(rules, rule_dtype), _exactly(tiers, tier_dtype)
+        self._make_rule_memory(len(self.positions))
+        if before:
+            self.memory[:, :before], self.inputs[:, :before], self.remembered[:] = memory, inputs, remembered
+        self.params["has_rules"] = 1
+        self.state["tier_count"] = len(tiers)
+        self._write_addresses()
+
     def _write_addresses(self) -> None:
-        state = self.state[0]
+        state, terms, market = self.state[0], self.terms, self.market
         state["order_capacity"] = len(self.orders)
         state["fill_capacity"] = len(self.fills)
         state["trade_capacity"] = len(self.trades)
-        for field, array in (
-            ("params_address", self.params),
-            ("contracts_address", self.contracts),
-            ("positions_address", self.positions),
-            ("open_address", self.open_list),
-            ("orders_address", self.orders),
-            ("live_address", self.live),
-            ("fills_address", self.fills),
-            ("trades_address", self.trades),
-            ("bars_address", self.bars),
-            ("opens_address", self.market.open),
-            ("highs_address", self.market.high),
-            ("lows_address", self.market.low),
-            ("closes_address", self.market.close),
+        state["flow_capacity"] = len(self.flows)
+        state["alert_capacity"] = len(self.alerts)
+        state["rule_count"] = len(terms.rules)
+        close = market.close
+        for name, array in (
+            ("params", self.params),
+            ("contracts", self.contracts),
+            ("costs", terms.costs),
+            ("tiers", terms.tiers),
+            ("positions", self.positions),
+            ("open", self.open_list),
+            ("orders", self.orders),
+            ("live", self.live),
+            ("turns", self.turns),
+            ("fills", self.fills),
+            ("trades", self.trades),
+            ("flows", self.flows),
+            ("alerts", self.alerts),
+            ("rules", terms.rules),
+            ("memory", self.memory),
+            ("inputs", self.inputs),
+            ("answers", self.answers),
+            ("remembered", self.remembered),
+            ("events", terms.events),
+            ("limits", terms.limits),
+            ("holds", self.holds),
+            ("shadow", self.shadow),
+            ("bars", self.bars),
+            ("opens", market.open),
+            ("highs", market.high),
+            ("lows", market.low),
+            ("closes", close),
+            ("volumes", market.volume),
+            ("vwaps", close if market.vwap is None else market.vwap),
+            ("bids", close if market.bid is None else market.bid),
+            ("asks", close if market.ask is None else market.ask),
         ):
-            state[field] = address_of(array)
+            state[f"{name}_address"] = address_of(array)
 
     def grow_orders(self, needed: int = 1) -> None:
         """Make room for at least `needed` more orders, pending ones included."""
@@ -141,7 +243,9 @@ class Store:
         while capacity < target:
             capacity = grown_capacity(capacity)
         self.orders = _enlarged(self.orders, capacity)
+        ordered = self.turns is not self.live
         self.live = _enlarged(self.live, capacity)
+        self.turns = _enlarged(self.turns, capacity) if ordered else self.live
         self.order_columns.bind(self.orders)
         self._write_addresses()
 
@@ -154,6 +258,20 @@ class Store:
         """Make room for more trades."""
         self.trades = _enlarged(self.trades, grown_capacity(len(self.trades)))
         self._write_addresses()
+
+    def grow_flows(self) -> None:
+        """Make room for more cash flows: at least one per asset."""
+        self.flows = _enlarged(self.flows, grown_capacity(len(self.flows)))
+        self._write_addresses()
+
+    def grow_alerts(self) -> None:
+        """Make room for more alerts."""
+        self.alerts = _enlarged(self.alerts, grown_capacity(len(self.alerts)))
+        self._write_addresses()
+
+    def host_failure(self) -> BaseException:
+        """Return what to raise after a function of the user has failed inside a kernel."""
+        return RuntimeError("a function of the user failed") if self.terms.failure is None else self.terms.failure()
 
     @property
     def bar(self) -> int:
@@ -171,6 +289,14 @@ class Store:
     def used_trades(self) -> Records:
         """Return the trades so far, a view."""
         return self.trades[: int(self.columns.trade_count[0])]
+
+    def used_flows(self) -> Records:
+        """Return the cash flows so far, a view."""
+        return self.flows[: int(self.columns.flow_count[0])]
+
+    def used_alerts(self) -> Records:
+        """Return the alerts so far, a view."""
+        return self.alerts[: int(self.columns.alert_count[0])]
 
     def used_trades_and(self, more: Records) -> Records:
         """Return the trades so far followed by more rows, a view where the buffer has room; its own count stays."""

@@ -23,6 +23,9 @@ __all__ = [
     "OrderSide",
     "OrderStatus",
     "OrderType",
+    "StopFillMode",
+    "StopLevelBasis",
+    "TimeInForce",
     "Trade",
     "TradeStatus",
     "member",
@@ -37,6 +40,12 @@ class OrderType(Enum):
     MARKET = "market"
     LIMIT = "limit"
     STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+    MARKET_ON_OPEN = "market_on_open"
+    LIMIT_ON_OPEN = "limit_on_open"
+    MARKET_ON_CLOSE = "market_on_close"
+    LIMIT_ON_CLOSE = "limit_on_close"
 
 
 class OrderSide(Enum):
@@ -53,10 +62,22 @@ class OrderStatus(Enum):
     FILLED = "filled"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
+    EXPIRED = "expired"
+    PARTIALLY_FILLED = "partially_filled"
+
+
+class TimeInForce(str, Enum):
+    """How long an order stays: until cancelled, for a session, until a time, or only for its first turn (in part, or whole)."""
+
+    GTC = "gtc"
+    DAY = "day"
+    GTD = "gtd"
+    IOC = "ioc"
+    FOK = "fok"
 
 
 class OrderReason(str, Enum):
-    """Why an order was cancelled or rejected."""
+    """Why an order was cancelled, rejected or expired."""
 
     NONE = "none"
     CANCELLED_BY_USER = "cancelled_by_user"
@@ -65,6 +86,20 @@ class OrderReason(str, Enum):
     INSUFFICIENT_CASH = "insufficient_cash"
     SHORT_NOT_ALLOWED = "short_not_allowed"
     REVERSAL_NOT_ALLOWED = "reversal_not_allowed"
+    INSUFFICIENT_BUYING_POWER = "insufficient_buying_power"
+    ROUNDS_TO_ZERO = "rounds_to_zero"
+    REENTRY_BLOCKED = "reentry_blocked"
+    PARENT_NOT_FILLED = "parent_not_filled"
+    SIBLING_FILLED = "sibling_filled"
+    TIME_IN_FORCE = "time_in_force"
+    ORDER_SIZE = "order_size"
+    POSITION_SIZE = "position_size"
+    TOO_MANY_POSITIONS = "too_many_positions"
+    RISK_BLOCKED = "risk_blocked"
+    RUN_ENDED = "run_ended"
+    HALTED = "halted"
+    SUBMISSION_CHECK = "submission_check"
+    RESERVATION = "reservation"
 
 
 class ExecutionMode(str, Enum):
@@ -79,6 +114,24 @@ class ExecutionPrice(str, Enum):
 
     OPEN = "open"
     CLOSE = "close"
+    MID = "mid"
+    VWAP = "vwap"
+
+
+class StopFillMode(str, Enum):
+    """Where position rules with a level fill."""
+
+    STOP_PRICE = "stop_price"
+    CLOSE_PRICE = "close_price"
+    BAR_EXTREME = "bar_extreme"
+    NEXT_BAR_OPEN = "next_bar_open"
+
+
+class StopLevelBasis(str, Enum):
+    """What the levels of stops and targets count from: the entry price, or the close at submission."""
+
+    FILL_PRICE = "fill_price"
+    SIGNAL_PRICE = "signal_price"
 
 
 class ExitReason(str, Enum):
@@ -86,6 +139,15 @@ class ExitReason(str, Enum):
 
     SIGNAL = "signal"
     END_OF_DATA = "end_of_data"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    TRAILING_STOP = "trailing_stop"
+    TIME_STOP = "time_stop"
+    VOLATILITY_STOP = "volatility_stop"
+    SCALED_EXIT = "scaled_exit"
+    MARGIN_CALL = "margin_call"
+    RISK_LIQUIDATION = "risk_liquidation"
+    CORPORATE_ACTION = "corporate_action"
 
 
 class TradeStatus(str, Enum):
@@ -155,6 +217,8 @@ class Trade:
     mfe: float = 0.0
     mae: float = 0.0
     multiplier: float = 1.0
+    entry_order: str | None = None
+    exit_order: str | None = None
     exit_reason: ExitReason = ExitReason.SIGNAL
     status: TradeStatus = TradeStatus.CLOSED
 

@@ -145,7 +145,7 @@ def build_engine(case: Case, *, arrays: bool = False, **keywords: Any) -> Engine
             config,
             commission_model=COSTS[kind, "c"](*numbers),
             slippage_model=COSTS[slip, "s"](*amounts),
-            contract_specs={asset: ContractSpec(asset, multiplier) for asset, multiplier in case.multipliers.items()},
+            contract_specs={asset: ContractSpec(asset, multiplier=multiplier) for asset, multiplier in case.multipliers.items()},
             **keywords,
         )
 

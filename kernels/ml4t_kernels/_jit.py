@@ -24,12 +24,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 
-__all__ = ["COMPILED", "array_at", "bind", "cache_folder", "entry", "kernel", "long_entry", "source_digest"]
+__all__ = ["COMPILED", "array_at", "bind", "cache_folder", "call_function", "entry", "function_at", "kernel", "long_entry", "source_digest"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -164,6 +165,22 @@ if COMPILED:
         return carray(_pointer(address), (length,), dtype)  # type: ignore[call-arg, no-any-return]
 
     array_at = kernel(_array_at)
+
+    @intrinsic
+    def _call(typing_context: Any, address: Any, number: Any, first: Any, second: Any, third: Any) -> Any:  # noqa: ARG001
+        """Call the C function at an address: double f(int64, double, double, double)."""
+
+        def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            double, integer = ir.DoubleType(), ir.IntType(64)
+            kind = ir.FunctionType(double, [integer, double, double, double])
+            return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+
+        return types.float64(types.int64, types.int64, types.float64, types.float64, types.float64), codegen
+
+    def _call_function(address: int, number: int, first: float, second: float, third: float) -> float:
+        return _call(address, number, first, second, third)
+
+    call_function = kernel(_call_function)
 else:
 
     def array_at(address: int, length: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -172,3 +189,29 @@ else:
         buffer = (ctypes.c_char * size).from_address(int(address))
         made: npt.NDArray[Any] = np.ndarray((int(length),), dtype=dtype, buffer=cast("Any", buffer))
         return made
+
+    _FUNCTIONS: dict[int, Callable[..., float]] = {}
+
+    def call_function(address: int, number: int, first: float, second: float, third: float) -> float:
+        """Call the function that `function_at` gave an address: float f(int, float, float, float)."""
+        return _FUNCTIONS[int(address)](int(number), float(first), float(second), float(third))
+
+
+def function_at(function: Callable[..., float]) -> tuple[int, object]:
+    """Return the address of a function float f(int, float, float, float) for `call_function`, and what has to stay alive with it.
+
+    A function compiled with `numba.njit` is called at machine speed; any other takes a callback of about 1 us. Exceptions
+    do not cross the border: a plain function must catch its own.
+    """
+    if not COMPILED:
+        plain = getattr(function, "py_func", function)
+        _FUNCTIONS[id(plain)] = plain
+        return id(plain), plain
+    if isinstance(function, CPUDispatcher):
+        compiled = numba.cfunc("float64(int64, float64, float64, float64)")(
+            lambda number, first, second, third: function(number, first, second, third)  # noqa: PLW0108 - numba compiles functions, not dispatchers
+        )
+        return int(cast("int", compiled.address)), compiled
+    kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_double, ctypes.c_double, ctypes.c_double)
+    callback = kind(function)
+    return int(cast("int", ctypes.cast(callback, ctypes.c_void_p).value)), callback

@@ -8,12 +8,14 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .codes import ExitReason, Stage, TradeStatus
+from .codes import BarFlag, ExitReason, InitialMark, Stage, TradeStatus
 from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
-from .margin import DUST, opening_quantity
+from .fill import market_price
+from .ledger import Bar, Item, Ledger, Quote
+from .margin import CASH_TOLERANCE, DUST, initial_requirement, locked_value, maintenance_requirement, opening_quantity
 from .pnl import average, excursion, notional, profit
 
-__all__ = ["apply_fill", "close_gaps", "mark", "write_fill"]
+__all__ = ["apply_fill", "close_fraction", "close_gaps", "mark", "write_fill"]
 
 
 @kernel
@@ -64,8 +66,8 @@ def _write_trade(
     trade["mfe"] = move if move > best else best
     trade["mae"] = move if move < worst else worst
     trade["multiplier"] = multiplier
+    trade["entry_order"] = position["entry_order"]
     trade["status"] = TradeStatus.CLOSED
-    trade["exit_reason"] = ExitReason.SIGNAL
 
 
 @kernel
@@ -83,46 +85,88 @@ def close_gaps(state: Record, positions: Records, open_list: IntArray) -> None:
 
 
 @kernel
-def _open_position(state: Record, position: Record, fill: Record, quantity: float, commission: float, open_list: IntArray) -> None:
-    """Start a position of `quantity` (signed) from a fill; a flip keeps its place in the open list.
+def _open_position(
+    state: Record, position: Record, fill: Record, order: Record, quantity: float, commission: float
+) -> None:
+    """Start a position of `quantity` (signed) from a fill, all but its place in the open list and its water marks.
 
-    state, position, open_list: in-out; the caller has made sure that the list has room. fill: in. commission: money.
+    state, position: in-out. fill, order: in. commission: money.
     """
+    state["positions_opened"] += 1
+    position["position_id"] = state["positions_opened"]
     position["quantity"] = quantity
     position["entry_price"] = fill["price"]
-    position["current_price"] = fill["price"]
     position["initial_quantity"] = quantity
     position["entry_commission"] = commission
     position["entry_slippage"] = fill["slippage"]
+    position["signal_price"] = order["signal_price"]
     position["max_favorable_excursion"] = 0.0
     position["max_adverse_excursion"] = 0.0
     position["entry_time"] = fill["timestamp"]
     position["entry_bar"] = fill["bar"]
-    if position["slot"] < 0:
-        position["slot"] = state["open_count"]
-        open_list[state["open_count"]] = fill["asset"]
-        state["open_count"] += 1
+    position["entry_order"] = fill["order_id"]
+    position["exit_order"] = 0
+    position["rule_set"] = 0
 
 
 @kernel
-def _change_position(state: Record, position: Record, fill: Record, trade: Record, multiplier: float, open_list: IntArray) -> None:
+def _place_marks(params: Record, position: Record, price: float, high: float, low: float, close: float) -> None:
+    """Set the water marks of a new position.
+
+    params: in. position: in-out. price: of the fill. high, low, close: of the bar.
+    """
+    position["high_water_mark"] = price
+    position["low_water_mark"] = price
+    source = params["initial_mark"]
+    if source == InitialMark.BAR_CLOSE:
+        position["high_water_mark"] = close
+        position["low_water_mark"] = close
+    elif source == InitialMark.BAR_HIGH:
+        position["high_water_mark"] = high
+        position["low_water_mark"] = low
+    elif source == InitialMark.SIGNAL_PRICE and not isnan(position["signal_price"]):
+        position["high_water_mark"] = position["signal_price"]
+        position["low_water_mark"] = position["signal_price"]
+
+
+@kernel
+def _leave(state: Record, position: Record, open_list: IntArray) -> None:
+    """Take a closed position off the books (all in-out)."""
+    position["quantity"] = 0.0
+    position["entry_commission"] = 0.0
+    position["position_id"] = 0
+    position["basis"] = 0.0
+    open_list[position["slot"]] = NO_SLOT
+    position["slot"] = NO_SLOT
+    state["open_gaps"] += 1
+    state["open_positions"] -= 1
+
+
+@kernel
+def _change_position(
+    state: Record, params: Record, position: Record, contract: Record, order: Record, fill: Record, trade: Record, open_list: IntArray
+) -> int:
     """Open, add to, reduce, close or flip the position of a fill, and write the trade if there is one.
 
-    state, position, trade, open_list: in-out. fill: in.
+    state, position, trade, open_list: in-out. params, contract, order, fill: in. Returns 1 when a position was opened.
     """
     held = position["quantity"]
     quantity = fill["quantity"]
     commission = fill["commission"]
+    multiplier = contract["multiplier"]
     new = held + quantity
     if held == 0.0:
-        _open_position(state, position, fill, quantity, commission, open_list)
-    elif abs(new) <= DUST * abs(held):
+        _open_position(state, position, fill, order, quantity, commission)
+        position["slot"] = state["open_count"]
+        open_list[state["open_count"]] = fill["asset"]
+        state["open_count"] += 1
+        state["open_positions"] += 1
+        return 1
+    trade["exit_reason"] = order["exit_reason"]
+    trade["exit_order"] = fill["order_id"]
+    if abs(new) <= DUST * abs(held):
         _write_trade(state, position, fill, trade, multiplier, held, position["entry_commission"], commission)
-        position["quantity"] = 0.0
-        position["entry_commission"] = 0.0
-        open_list[position["slot"]] = NO_SLOT
-        position["slot"] = NO_SLOT
-        state["open_gaps"] += 1
+        _leave(state, position, open_list)
     elif held * quantity > 0.0:
         position["entry_price"] = average(held, position["entry_price"], quantity, fill["price"])
         position["entry_slippage"] = average(held, position["entry_slippage"], quantity, fill["slippage"])
@@ -137,53 +181,182 @@ def _change_position(state: Record, position: Record, fill: Record, trade: Recor
     else:
         exit_commission = commission * (abs(held) / abs(quantity))
         _write_trade(state, position, fill, trade, multiplier, held, position["entry_commission"], exit_commission)
-        _open_position(state, position, fill, new, commission - exit_commission, open_list)
+        _open_position(state, position, fill, order, new, commission - exit_commission)
+        return 1
+    return 0
 
 
 @kernel
-def apply_fill(state: Record, position: Record, fill: Record, trade: Record, multiplier: float, open_list: IntArray) -> None:
-    """Move cash and position by a fill that the account can afford, and write the trade that it closes.
+def _settle_variation(position: Record, held: float, quantity: float, price: float, multiplier: float) -> float:
+    """Return what a future's fill pays for the part that it closes, and move the basis [money].
 
-    state, position, open_list: in-out. fill: in, `position` out. trade: the row after the last (out, if something closes).
-    multiplier: money per point and unit. The caller has made sure that the open list has room.
+    position: in-out. held, quantity: signed, before the fill. price: of the fill. multiplier: money per point and unit.
     """
+    paid = position["basis"]
+    if held * quantity >= 0.0:
+        position["basis"] = price if held == 0.0 else average(held, paid, quantity, price)
+        return 0.0
+    opening = opening_quantity(held, quantity)
+    if opening > 0.0:
+        position["basis"] = price
+        return held * (price - paid) * multiplier  # type: ignore[no-any-return]
+    closed = -quantity if abs(held + quantity) > DUST * abs(held) else held
+    return closed * (price - paid) * multiplier  # type: ignore[no-any-return]
+
+
+@kernel
+def _move_cash(state: Record, params: Record, position: Record, contract: Record, fill: Record, holds: FloatArray) -> None:
+    """Move cash by a fill (state, position, holds: in-out; params, contract, fill: in)."""
     quantity = fill["quantity"]
-    cash = state["cash"] - notional(quantity, fill["price"], multiplier) - fill["commission"]
-    if cash < 0.0 < quantity and opening_quantity(position["quantity"], quantity) > 0.0:
-        # The gate lets an all-in buy through when it misses by rounding only; the account is then empty, not negative.
-        cash = 0.0
+    before = state["cash"]
+    if contract["settles"] == 1:
+        paid = _settle_variation(position, position["quantity"], quantity, fill["price"], contract["multiplier"])
+        cash = before + paid - fill["commission"]
+    else:
+        value = notional(quantity, fill["price"], contract["multiplier"])
+        cash = before - value - fill["commission"]
+        if cash < 0.0 < quantity and params["leverage"] == 0:
+            opened = opening_quantity(position["quantity"], quantity) * fill["price"] * contract["multiplier"]
+            if -cash <= 2.0 * CASH_TOLERANCE * opened:
+                # The gate lets an all-in buy through when it misses by rounding only; the account is then empty, not negative.
+                cash = 0.0
     state["cash"] = cash
-    _change_position(state, position, fill, trade, multiplier, open_list)
-    fill["position"] = position["quantity"]
+    if params["settlement_delay"] > 0 and params["leverage"] == 0 and cash > before:
+        holds[(state["bar"] + params["settlement_delay"]) % len(holds)] += cash - before
+        state["unsettled"] += cash - before
 
 
 @kernel
-def _take_excursion(position: Record) -> None:
-    """Widen the favourable and adverse excursions of a position by its current price (position: in-out)."""
-    move = excursion(position["entry_price"], position["current_price"], position["quantity"])
-    if move > position["max_favorable_excursion"]:
-        position["max_favorable_excursion"] = move
-    if move < position["max_adverse_excursion"]:
-        position["max_adverse_excursion"] = move
+def apply_fill(ledger: Ledger, item: Item, quote: Quote, fill: Record, trade: Record) -> None:
+    """Move cash, position and running totals by a fill that the account can afford, and write the trade that it closes.
 
-
-@kernel
-def mark(state: Record, positions: Records, contracts: Records, open_list: IntArray, close: FloatArray) -> None:
-    """Mark every open position that has a close and total the account value; at the end of a bar also widen excursions.
-
-    state (the stage tells whether the bar ends), positions, open_list: in-out. contracts: in. close: float64[assets] (in).
+    ledger, the position of item: in-out. quote: in. fill: in, `position` out. trade: the row after the last (out, if
+    something closes). The caller has made sure that the open list has room.
     """
-    equity = state["cash"]
-    if state["open_gaps"] > 0:
-        close_gaps(state, positions, open_list)
-    closing = state["stage"] == Stage.MARKING
+    state, params, position, contract = ledger.state[0], ledger.params[0], item.position, item.contract
+    multiplier, price = contract["multiplier"], fill["price"]
+    held, mark, paid, cash = position["quantity"], position["current_price"], position["basis"], state["cash"]
+    locked = locked_value(position, contract)
+    _move_cash(state, params, position, contract, fill, ledger.holds)
+    if _change_position(state, params, position, contract, item.order, fill, trade, ledger.open_list) == 1:
+        _place_marks(params, position, price, quote.high, quote.low, quote.close)
+    position["current_price"] = price
+    new = position["quantity"]
+    fill["position"] = new
+    if params["leverage"] == 1:
+        state["equity"] = (
+            state["equity"] - held * (mark - paid) * multiplier + new * (price - position["basis"]) * multiplier + (state["cash"] - cash)
+        )
+        state["initial_requirement"] = (
+            state["initial_requirement"] - initial_requirement(contract, held, mark) + initial_requirement(contract, new, price)
+        )
+        state["maintenance_requirement"] = (
+            state["maintenance_requirement"] - maintenance_requirement(contract, held, mark) + maintenance_requirement(contract, new, price)
+        )
+    elif params["short_cash_policy"] != 0:
+        state["short_value"] = state["short_value"] - locked + locked_value(position, contract)
+
+
+@kernel
+def close_fraction(ledger: Ledger, asset: int, quantity: float) -> None:
+    """Take a part of a position that was paid out off the books, at its mark and without costs.
+
+    ledger: in-out; the caller moves the cash and has made sure of room for a fill, which is scratch here, and a trade. asset: column.
+    quantity: signed as the position.
+    """
+    state, position, contract = ledger.state[0], ledger.positions[asset], ledger.contracts[asset]
+    fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
+    held = position["quantity"]
+    fill["asset"] = asset
+    fill["price"] = position["current_price"]
+    fill["timestamp"] = state["time"]
+    fill["bar"] = state["bar"]
+    fill["slippage"] = 0.0
+    trade["exit_reason"] = ExitReason.CORPORATE_ACTION
+    trade["exit_order"] = 0
+    share = position["entry_commission"] * (abs(quantity) / abs(held))
+    _write_trade(state, position, fill, trade, contract["multiplier"], quantity, share, 0.0)
+    if quantity == held:
+        _leave(state, position, ledger.open_list)
+        return
+    trade["status"] = TradeStatus.PARTIAL
+    position["entry_commission"] -= share
+    position["quantity"] = held - quantity
+
+
+@kernel
+def _widen(params: Record, position: Record, bar: Bar, asset: int, number: int) -> None:
+    """Widen water marks and excursions at the end of a bar.
+
+    params: in. position: in-out. bar: in. asset: column. number: of the bar.
+    """
+    high = low = bar.close[asset]
+    if params["marks_extreme"] == 1 and position["entry_bar"] < number:
+        high, low = bar.high[asset], bar.low[asset]
+    if high > position["high_water_mark"]:
+        position["high_water_mark"] = high
+    if low < position["low_water_mark"]:
+        position["low_water_mark"] = low
+    longs = position["quantity"] > 0.0
+    best = excursion(position["entry_price"], high if longs else low, position["quantity"])
+    worst = excursion(position["entry_price"], low if longs else high, position["quantity"])
+    if best > position["max_favorable_excursion"]:
+        position["max_favorable_excursion"] = best
+    if worst < position["max_adverse_excursion"]:
+        position["max_adverse_excursion"] = worst
+
+
+@kernel
+def _settle_futures(ledger: Ledger, bar: Bar) -> None:
+    """Pay the variation of futures since the last settlement into cash (ledger: in-out, bar: in)."""
+    state = ledger.state[0]
     for place in range(state["open_count"]):
-        asset = open_list[place]
-        position = positions[asset]
-        price = close[asset]
+        asset = ledger.open_list[place]
+        if asset < 0 or ledger.contracts[asset]["settles"] == 0:
+            continue
+        position = ledger.positions[asset]
+        if not isnan(bar.close[asset]):
+            position["current_price"] = bar.close[asset]
+        state["cash"] += position["quantity"] * (position["current_price"] - position["basis"]) * ledger.contracts[asset]["multiplier"]
+        position["basis"] = position["current_price"]
+
+
+@kernel
+def mark(ledger: Ledger, bar: Bar) -> None:
+    """Mark every open position that has a price and total the account value, in leveraged accounts also the requirements.
+
+    ledger: in-out. bar: in. The stage tells the price: before a fill pass its own, else the close. At the end of a bar
+    excursions are widened and, when a session ends, futures settle.
+    """
+    state, params = ledger.state[0], ledger.params[0]
+    closing = state["stage"] == Stage.MARKING
+    at_pass = state["stage"] == Stage.FIRST_TOTALS or state["stage"] == Stage.SECOND_TOTALS
+    if state["open_gaps"] > 0:
+        close_gaps(state, ledger.positions, ledger.open_list)
+    if closing and state["settling"] == 1 and bar.record[0]["flags"] & BarFlag.LAST_OF_SESSION.value:
+        _settle_futures(ledger, bar)
+    equity = state["cash"]
+    initial = maintenance = shorts = 0.0
+    totals = params["leverage"] == 1
+    for place in range(state["open_count"]):
+        asset = ledger.open_list[place]
+        position = ledger.positions[asset]
+        price = market_price(params["price_field"], bar, asset) if at_pass else bar.close[asset]
         if not isnan(price):
             position["current_price"] = price
             if closing:
-                _take_excursion(position)
-        equity += notional(position["quantity"], position["current_price"], contracts[asset]["multiplier"])
+                _widen(params, position, bar, asset, state["bar"])
+        price = position["current_price"]
+        held = position["quantity"]
+        contract = ledger.contracts[asset]
+        equity += notional(held, price - position["basis"], contract["multiplier"])
+        if totals:
+            initial += initial_requirement(contract, held, price)
+            maintenance += maintenance_requirement(contract, held, price)
+        elif at_pass:
+            shorts += locked_value(position, contract)
     state["equity"] = equity
+    state["initial_requirement"] = initial
+    state["maintenance_requirement"] = maintenance
+    if at_pass:
+        state["short_value"] = shorts

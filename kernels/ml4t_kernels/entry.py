@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import orders, step
+from . import events, limits, liquidation, orders, rules, screening, sorting, step
 from ._jit import array_at, entry, kernel
 from .codes import Stage, StepStatus
 from .dtypes import (
+    NO_PRICE,
+    alert_dtype,
     bar_dtype,
     bare,
     contract_dtype,
+    cost_dtype,
+    event_dtype,
     fill_dtype,
+    flow_dtype,
+    limit_dtype,
     order_dtype,
     params_dtype,
     position_dtype,
+    rule_dtype,
     state_dtype,
+    tier_dtype,
     trade_dtype,
 )
 from .ledger import Bar, Ledger
@@ -29,8 +37,17 @@ __all__ = [
     "advance",
     "cancel",
     "cancel_since",
-    "close_bar",
-    "open_bar",
+    "join_siblings",
+    "link_child",
+    "proceed",
+    "run_events",
+    "run_limits",
+    "run_margin_call",
+    "run_pass",
+    "run_rules",
+    "run_sorting",
+    "screen",
+    "set_terms",
     "submit",
     "submit_quantities",
     "submit_target_weight",
@@ -44,10 +61,19 @@ _BAR = bare(bar_dtype)
 _STATE = bare(state_dtype)
 _PARAMS = bare(params_dtype)
 _CONTRACT = bare(contract_dtype)
+_COST = bare(cost_dtype)
+_TIER = bare(tier_dtype)
 _POSITION = bare(position_dtype)
 _ORDER = bare(order_dtype)
 _FILL = bare(fill_dtype)
 _TRADE = bare(trade_dtype)
+_FLOW = bare(flow_dtype)
+_ALERT = bare(alert_dtype)
+_RULE = bare(rule_dtype)
+_EVENT = bare(event_dtype)
+_LIMIT = bare(limit_dtype)
+_HOLDS = 8
+_ANSWER = 4
 
 
 @kernel
@@ -59,12 +85,16 @@ def _ledger_at(address: int) -> Ledger:
         records,
         array_at(state["params_address"], 1, _PARAMS),
         array_at(state["contracts_address"], assets, _CONTRACT),
+        array_at(state["costs_address"], state["cost_count"], _COST),
+        array_at(state["tiers_address"], state["tier_count"], _TIER),
         array_at(state["positions_address"], assets, _POSITION),
         array_at(state["open_address"], state["open_capacity"], np.int64),
         array_at(state["orders_address"], state["order_capacity"], _ORDER),
         array_at(state["live_address"], state["order_capacity"], np.int64),
+        array_at(state["turns_address"], state["order_capacity"], np.int64),
         array_at(state["fills_address"], state["fill_capacity"], _FILL),
         array_at(state["trades_address"], state["trade_capacity"], _TRADE),
+        array_at(state["holds_address"], _HOLDS, np.float64),
     )
 
 
@@ -83,42 +113,120 @@ def _bar_at(address: int) -> Bar:
         array_at(state["highs_address"] + prices, assets, np.float64),
         array_at(state["lows_address"] + prices, assets, np.float64),
         array_at(state["closes_address"] + prices, assets, np.float64),
+        array_at(state["volumes_address"] + prices, assets, np.float64),
+        array_at(state["vwaps_address"] + prices, assets, np.float64),
+        array_at(state["bids_address"] + prices, assets, np.float64),
+        array_at(state["asks_address"] + prices, assets, np.float64),
     )
 
 
 @entry
-def open_bar(address: int) -> int:
-    """Open the next bar, or resume opening it. Returns a StepStatus."""
-    return step.open_bar(_ledger_at(address), _bar_at(address))
-
-
-@entry
-def close_bar(address: int) -> int:
-    """Close the current bar, or resume closing it. Returns a StepStatus."""
-    return step.close_bar(_ledger_at(address), _bar_at(address))
+def proceed(address: int) -> int:
+    """Go on to the strategy's turn or to the end of the bar, whichever is next; result of `step.proceed`."""
+    return step.proceed(_ledger_at(address), _bar_at(address))
 
 
 @entry
 def advance(address: int) -> int:
     """Close the current bar if one is open, then open the next if there is one: one call a bar. Resumable.
 
-    Returns a StepStatus: OK, OK_WITH_FILLS when anything was filled since the host last had control, or what to grow.
+    Returns a StepStatus: OK, OK_WITH_FILLS when anything was filled since the host last had control, or what the host has
+    to do.
     """
     state = array_at(address, 1, _STATE)[0]
     ledger = _ledger_at(address)
-    if state["stage"] >= Stage.STRATEGY:
-        status = step.close_bar(ledger, _bar_at(address))
+    opening = state["stage"] < Stage.STRATEGY
+    while True:
+        status = step.proceed(ledger, _bar_at(address))
         if status != StepStatus.OK:
             return status
-        if state["row"] + state["row_step"] >= state["rows"]:
-            return StepStatus.OK.value
-    status = step.open_bar(ledger, _bar_at(address))
-    if status != StepStatus.OK:
-        return status
+        if opening or state["row"] + state["row_step"] >= state["rows"]:
+            break
+        opening = True
     if state["fill_count"] != state["fills_before"]:
         state["fills_before"] = state["fill_count"]
         return StepStatus.OK_WITH_FILLS.value
     return StepStatus.OK.value
+
+
+@entry
+def run_events(address: int) -> int:
+    """Apply events and interest at the current bar; result of `events.run_events`."""
+    state = array_at(address, 1, _STATE)[0]
+    rows = array_at(state["events_address"], state["event_count"], _EVENT)
+    flows = array_at(state["flows_address"], state["flow_capacity"], _FLOW)
+    return events.run_events(_ledger_at(address), _bar_at(address), rows, flows)
+
+
+@entry
+def run_rules(address: int) -> int:
+    """Check margin within the bar where that is set, then evaluate the position rules; result of `rules.run_rules`."""
+    state = array_at(address, 1, _STATE)[0]
+    ledger, bar = _ledger_at(address), _bar_at(address)
+    if state["order_count"] + 2 * state["open_count"] > state["order_capacity"]:
+        return StepStatus.GROW_ORDERS.value
+    if ledger.params[0]["margin_intrabar"] == 1 and state["cursor"] == 0:
+        status = liquidation.margin_call(ledger, bar, array_at(state["alerts_address"], state["alert_capacity"], _ALERT))
+        if status != StepStatus.OK:
+            return status
+    count, assets = state["rule_count"], state["assets"]
+    book = rules.RuleBook(
+        array_at(state["rules_address"], count, _RULE),
+        ledger.tiers,
+        array_at(state["memory_address"], assets * count, np.float64).reshape((assets, count)),
+        array_at(state["inputs_address"], assets * count, np.float64).reshape((assets, count)),
+        array_at(state["answers_address"], count * _ANSWER, np.float64).reshape((count, _ANSWER)),
+        array_at(state["remembered_address"], assets, np.int64),
+    )
+    return rules.run_rules(ledger, bar, book)
+
+
+@entry
+def run_sorting(address: int) -> int:
+    """Sort the entries; `sorting.sort_entries`. Returns OK."""
+    sorting.sort_entries(_ledger_at(address), _bar_at(address))
+    return StepStatus.OK.value
+
+
+@entry
+def run_margin_call(address: int) -> int:
+    """Do a margin call and go on to the portfolio limits; result of `liquidation.margin_call`."""
+    state = array_at(address, 1, _STATE)[0]
+    alerts = array_at(state["alerts_address"], state["alert_capacity"], _ALERT)
+    status = liquidation.margin_call(_ledger_at(address), _bar_at(address), alerts)
+    if status == StepStatus.OK:
+        state["stage"] = Stage.LIMITS
+    return status
+
+
+@entry
+def run_limits(address: int) -> int:
+    """Check the portfolio limits; result of `limits.run_limits`."""
+    state = array_at(address, 1, _STATE)[0]
+    alerts = array_at(state["alerts_address"], state["alert_capacity"], _ALERT)
+    rows = array_at(state["limits_address"], state["limit_count"], _LIMIT)
+    bars = array_at(state["bars_address"], state["rows"], _BAR)
+    equities = bars["equity"][: state["row"] + 1]
+    equities[state["row"]] = state["equity"]
+    return limits.run_limits(_ledger_at(address), _bar_at(address), rows, alerts, equities)
+
+
+@entry
+def run_pass(address: int, stage: int) -> int:
+    """Do a fill pass now and give the turn back to the strategy: orders that fill at once, hosts that step by hand.
+
+    stage: code Stage from which the pass starts, FIRST_TOTALS or SECOND_TOTALS; a call that asked for something resumes.
+    Returns a StepStatus.
+    """
+    state = array_at(address, 1, _STATE)[0]
+    ledger, bar = _ledger_at(address), _bar_at(address)
+    if not (Stage.FIRST_TOTALS <= state["stage"] < Stage.FIRST_MARKING or Stage.STRATEGY < state["stage"] < Stage.MARKING):
+        state["stage"] = stage
+    status = step.fill_pass(ledger, bar)
+    if status == StepStatus.OK:
+        state["stage"] = Stage.STRATEGY
+        step.mark_account(ledger, bar)
+    return status
 
 
 @entry
@@ -131,14 +239,45 @@ def submit(
     stop_price: float,
     reduce_only: int,
 ) -> int:
-    """Submit an order; arguments and result of `orders.submit`."""
-    return orders.submit(_ledger_at(address), asset, quantity, order_type, limit_price, stop_price, reduce_only)
+    """Submit an order at the current bar; arguments and result of `orders.submit`."""
+    state = array_at(address, 1, _STATE)[0]
+    close = NO_PRICE if state["bar"] < 0 else _bar_at(address).close[asset]
+    return orders.submit(_ledger_at(address), asset, close, quantity, order_type, limit_price, stop_price, reduce_only)
 
 
 @entry
-def update(address: int, row: int, quantity: float, limit_price: float, stop_price: float) -> bool:
+def screen(address: int, row: int) -> None:
+    """Judge an order that has just been submitted; arguments of `screening.screen`."""
+    state = array_at(address, 1, _STATE)[0]
+    screening.screen(_ledger_at(address), array_at(state["shadow_address"], state["assets"], np.float64), row)
+
+
+@entry
+def set_terms(
+    address: int, row: int, time_in_force: int, good_till: int, displayed_quantity: float, trail_amount: float, trail_percent: float
+) -> None:
+    """Set the terms of an order; arguments of `orders.set_terms`."""
+    orders.set_terms(_ledger_at(address), row, time_in_force, good_till, displayed_quantity, trail_amount, trail_percent)
+
+
+@entry
+def link_child(address: int, parent_row: int, child_row: int) -> None:
+    """Let an order wait for another; arguments of `orders.link_child`."""
+    orders.link_child(_ledger_at(address), parent_row, child_row)
+
+
+@entry
+def join_siblings(address: int, row: int, other_row: int) -> None:
+    """Put an order into the group of another; arguments of `orders.join_siblings`."""
+    orders.join_siblings(_ledger_at(address), row, other_row)
+
+
+@entry
+def update(
+    address: int, row: int, quantity: float, limit_price: float, stop_price: float, trail_amount: float, trail_percent: float
+) -> bool:
     """Update an order; arguments and result of `orders.update`."""
-    return orders.update(_ledger_at(address), row, quantity, limit_price, stop_price)
+    return orders.update(_ledger_at(address), row, quantity, limit_price, stop_price, trail_amount, trail_percent)
 
 
 @entry
@@ -178,6 +317,7 @@ def submit_quantities(address: int, quantities: int, where: int, order_ids: int)
     assets = array_at(address, 1, _STATE)[0]["assets"]
     return orders.submit_quantities(
         _ledger_at(address),
+        _bar_at(address).close,
         array_at(quantities, assets, np.float64),
         array_at(where, assets, np.uint8),
         array_at(order_ids, assets, np.int64),

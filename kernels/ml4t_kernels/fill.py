@@ -1,41 +1,140 @@
-"""Whether an order trades on a bar, and from which price."""
+"""Whether an order trades on a bar, and from which price. The table is in docs/execution.md."""
 
 from __future__ import annotations
 
-from ._jit import kernel
-from .codes import OrderType
-from .dtypes import NO_PRICE
+from math import isnan
 
-__all__ = ["base_price"]
+from ._jit import kernel
+from .codes import OrderType, PriceField, TrailUpdate
+from .dtypes import NO_PRICE, Record
+from .ledger import Bar, Quote
+
+__all__ = ["base_price", "is_satisfied", "market_price", "move_trail", "quote_for"]
 
 
 @kernel
-def base_price(  # noqa: PLR0911 - one return for each row of the table in docs/execution.md
-    order_type: int,
-    quantity: float,
-    limit_price: float,
-    stop_price: float,
-    market_price: float,
-    gap_price: float,
-    high: float,
-    low: float,
-) -> float:
-    """Return the price before slippage, or NaN when the order does not trade on this bar.
+def market_price(price_field: int, bar: Bar, asset: int) -> float:
+    """Return the price of market orders of an asset (column) on a bar (in), NaN when it is not priced (price_field: code PriceField)."""
+    close = bar.close[asset]
+    if price_field == PriceField.CLOSE or isnan(close):
+        return close  # type: ignore[no-any-return]
+    if price_field == PriceField.OPEN:
+        return bar.open[asset]  # type: ignore[no-any-return]
+    if price_field == PriceField.MID:
+        return (bar.high[asset] + bar.low[asset]) / 2.0  # type: ignore[no-any-return]
+    price = bar.vwap[asset]
+    return close if isnan(price) else price  # type: ignore[no-any-return]
 
-    order_type: code OrderType. quantity: signed. limit_price, stop_price: of the order, NaN without. market_price:
-    price of market orders. gap_price: the first price that the order could see on this bar (a stop already beyond it
-    trades there). high, low: range of the bar. Comparisons are inclusive.
+
+@kernel
+def quote_for(params: Record, order: Record, bar: Bar, current_bar: int) -> Quote:
+    """Return what an order can see of its asset's bar.
+
+    params, order: records (in). bar: in. current_bar: number of the bar. An order that was submitted or updated on this
+    very bar did not exist at the open: its gap price is the close, and with `submission_close_only`, or for a trailing
+    stop, so is its range.
     """
-    if order_type == OrderType.MARKET:
-        return market_price
-    if quantity > 0.0:
-        if order_type == OrderType.LIMIT:
-            return limit_price if low <= limit_price else NO_PRICE
-        if gap_price >= stop_price:
-            return gap_price
-        return stop_price if high >= stop_price else NO_PRICE
-    if order_type == OrderType.LIMIT:
-        return limit_price if high >= limit_price else NO_PRICE
-    if gap_price <= stop_price:
-        return gap_price
-    return stop_price if low <= stop_price else NO_PRICE
+    asset = order["asset"]
+    close = bar.close[asset]
+    market = bar.open[asset] if order["at_open"] == 1 else market_price(params["price_field"], bar, asset)
+    if order["active_bar"] != current_bar:
+        return Quote(market, bar.open[asset], bar.open[asset], bar.high[asset], bar.low[asset], close, bar.volume[asset])
+    if params["submission_close_only"] == 1 or order["order_type"] == OrderType.TRAILING_STOP:
+        return Quote(market, close, bar.open[asset], close, close, close, bar.volume[asset])
+    return Quote(market, close, bar.open[asset], bar.high[asset], bar.low[asset], close, bar.volume[asset])
+
+
+@kernel
+def _limit_price(buys: bool, limit: float, quote: Quote, better_open: bool) -> float:  # noqa: FBT001
+    """Return the price of a limit order, NaN when it waits (all in)."""
+    if buys:
+        if better_open and quote.gap <= limit:
+            return quote.gap
+        return limit if quote.low <= limit else NO_PRICE
+    if better_open and quote.gap >= limit:
+        return quote.gap
+    return limit if quote.high >= limit else NO_PRICE
+
+
+@kernel
+def _stop_price(buys: bool, stop: float, quote: Quote) -> float:  # noqa: FBT001
+    """Return the price of a stop order, NaN when it waits (all in)."""
+    if buys:
+        if quote.gap >= stop:
+            return quote.gap
+        return stop if quote.high >= stop else NO_PRICE
+    if quote.gap <= stop:
+        return quote.gap
+    return stop if quote.low <= stop else NO_PRICE
+
+
+@kernel
+def _stop_limit_price(order: Record, buys: bool, quote: Quote, better_open: bool, rests: bool) -> tuple[float, int]:  # noqa: FBT001
+    """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen (all in; rests: seen on an earlier bar)."""
+    limit, stop = order["limit_price"], order["stop_price"]
+    touched = _stop_price(buys, stop, quote)
+    if rests or touched == quote.gap:
+        return _limit_price(buys, limit, quote, better_open), 1
+    if isnan(touched):
+        return NO_PRICE, 0
+    if (stop <= limit) if buys else (stop >= limit):
+        return stop, 1
+    # Where the price went after the stop is known for the close only.
+    reached = quote.close <= limit if buys else quote.close >= limit
+    return (limit if reached else NO_PRICE), 1
+
+
+@kernel
+def base_price(order: Record, quote: Quote, better_open: bool, number: int) -> tuple[float, int]:  # noqa: FBT001
+    """Return the price before impact and slippage, NaN when the order does not trade on this bar, and whether a stop-limit is triggered.
+
+    order: record order_dtype (in). quote: what the order sees (in). better_open: limit orders fill at a better gap price.
+    number: of the bar; on the bar that triggers a stop-limit its first rule stays in force.
+    Comparisons are inclusive.
+    """
+    kind = order["order_type"]
+    if kind == OrderType.MARKET:
+        return quote.market, 0
+    buys = order["quantity"] > 0.0
+    if kind == OrderType.LIMIT:
+        return _limit_price(buys, order["limit_price"], quote, better_open), 0
+    if kind == OrderType.STOP or kind == OrderType.TRAILING_STOP:
+        return _stop_price(buys, order["stop_price"], quote), 0
+    if kind == OrderType.STOP_LIMIT:
+        rests = order["triggered"] == 1 and order["moved_bar"] != number + 1
+        return _stop_limit_price(order, buys, quote, better_open, rests)
+    price = quote.open if kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN else quote.close
+    limit = order["limit_price"]
+    if not isnan(limit) and ((price > limit) if buys else (price < limit)):
+        return NO_PRICE, 0
+    return price, 0
+
+
+@kernel
+def is_satisfied(order: Record, gap: float) -> bool:
+    """Tell whether an order's level is already reached by the gap price (order: record order_dtype, in)."""
+    buys = order["quantity"] > 0.0
+    kind = order["order_type"]
+    if kind == OrderType.LIMIT or order["triggered"] == 1:
+        limit = order["limit_price"]
+        return (gap <= limit) if buys else (gap >= limit)  # type: ignore[no-any-return]
+    stop = order["stop_price"]
+    return (gap >= stop) if buys else (gap <= stop)  # type: ignore[no-any-return]
+
+
+@kernel
+def move_trail(order: Record, high: float, low: float, close: float, update: int) -> None:
+    """Move a trailing stop towards the market, never away from it.
+
+    order: in-out. high, low, close: of the bar. update: code TrailUpdate.
+    """
+    buys = order["quantity"] > 0.0
+    reference = close
+    if update != TrailUpdate.CLOSE:
+        reference = low if buys else high
+    percent = order["trail_percent"]
+    trail = order["trail_amount"] if percent == 0.0 else percent * reference
+    level = reference + trail if buys else reference - trail
+    before = order["stop_price"]
+    if isnan(before) or ((level < before) if buys else (level > before)):
+        order["stop_price"] = level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._jit import kernel
+from ._jit import call_function, kernel
 from .codes import SlippageKind
 from .dtypes import Record
 
@@ -10,31 +10,45 @@ __all__ = ["fill_price", "per_unit"]
 
 
 @kernel
-def per_unit(params: Record, base_price: float) -> float:
-    """Return the slippage per unit, >= 0 for non-negative settings.
+def per_unit(cost: Record, asset: int, quantity: float, price: float, volume: float, spread: float) -> float:  # noqa: PLR0911
+    """Return the slippage per unit, >= 0 for non-negative settings; NaN when a user's function failed.
 
-    params: record params_dtype (in). base_price: price before slippage.
+    cost: record cost_dtype (in). asset: column. quantity: signed. price: after impact. volume: of the bar, NaN or 0 gives
+    no volume slippage. spread: ask - bid, for quoted spreads.
     """
-    kind = params["slippage_kind"]
+    kind = cost["slippage_kind"]
+    if kind == SlippageKind.NONE:
+        return 0.0
     if kind == SlippageKind.FIXED:
-        return params["slippage_amount"]  # type: ignore[no-any-return]
+        return cost["slippage_amount"]  # type: ignore[no-any-return]
     if kind == SlippageKind.PERCENTAGE:
-        return params["slippage_rate"] * abs(base_price)  # type: ignore[no-any-return]
-    return 0.0
+        return cost["slippage_rate"] * abs(price)  # type: ignore[no-any-return]
+    if kind == SlippageKind.QUOTED_SPREAD:
+        return spread / 2.0
+    if kind == SlippageKind.FUNCTION:
+        return call_function(cost["slippage_function"], asset, abs(quantity), price, volume)
+    if not volume > 0.0:
+        return 0.0
+    share = abs(quantity) / volume
+    if kind == SlippageKind.VOLUME_SHARE:
+        return abs(price) * share * cost["slippage_rate"]  # type: ignore[no-any-return]
+    if share > cost["slippage_volume_limit"]:
+        share = cost["slippage_volume_limit"]
+    return abs(price) * cost["slippage_rate"] * share * share  # type: ignore[no-any-return]
 
 
 @kernel
-def fill_price(base_price: float, slippage: float, quantity: float, limit_price: float) -> float:
+def fill_price(base_price: float, moved_price: float, slippage: float, quantity: float, limit_price: float) -> float:
     """Return the price after slippage against the trader.
 
-    base_price, slippage: per unit. quantity: signed. limit_price: the price is never worse than this; NaN for orders
-    without a limit. A sale whose base price is not negative stays at or above zero: slippage alone cannot make a price
-    negative.
+    base_price: before impact. moved_price: after impact. slippage: per unit. quantity: signed. limit_price: the price is
+    never worse than this; NaN for orders without a limit. A sale whose base price is not negative stays at or above zero:
+    slippage alone cannot make a price negative.
     """
     if quantity > 0.0:
-        price = base_price + slippage
+        price = moved_price + slippage
         return limit_price if price > limit_price else price
-    price = base_price - slippage
+    price = moved_price - slippage
     if price < 0.0 <= base_price:
         price = base_price - base_price
     return limit_price if price < limit_price else price

@@ -1,95 +1,58 @@
 """One bar. The engine loops over it, a live feed calls it once per closed bar from a one-row buffer.
 
-Both halves are resumable: they return a StepStatus other than OK *before* changing the item they cannot finish; the
-host does what is asked and calls the same half again.
+`proceed` is resumable: it returns a StepStatus other than OK *before* changing the item it cannot finish; the host does
+what is asked and calls again. The stage in the state record tells where to go on. Rare parts (events, rules, margin calls,
+portfolio limits, sorting) are asked for in the same way: they are entry points of their own, compiled when first needed.
 """
 
 from __future__ import annotations
 
-from math import isnan
-
 from ._jit import kernel
-from .account import apply_fill, close_gaps, mark, write_fill
-from .codes import OrderReason, OrderStatus, PriceField, Stage, StepStatus
-from .commission import commission
+from .account import close_gaps, mark
+from .codes import BarFlag, OrderStatus, OrderType, Stage, StepStatus
 from .dtypes import Record
-from .fill import base_price
-from .ledger import Bar, Desk, Ledger, Quote
-from .margin import check_cash
+from .ledger import Bar, Ledger
 from .orders import drop_finished
-from .slippage import fill_price, per_unit
+from .turn import is_exit, take_turn
 
-__all__ = ["close_bar", "open_bar"]
+__all__ = ["fill_pass", "mark_account", "proceed"]
 
-
-@kernel
-def _is_exit(order: Record, held: float) -> bool:
-    """Tell whether an order only reduces what is held (signed)."""
-    quantity = order["quantity"]
-    return order["reduce_only"] == 1 or (held * quantity < 0.0 and abs(quantity) <= abs(held))  # type: ignore[no-any-return]
+_HOLDS_MASK = 7
 
 
 @kernel
-def _price_now(desk: Desk, order: Record, quote: Quote) -> float:
-    """Return the base price at which an order trades on this bar, NaN when it waits (all in)."""
-    if isnan(quote.close):
-        return quote.close
-    market = quote.open if desk.params["price_field"] == PriceField.OPEN else quote.close
-    gap = quote.close if order["active_bar"] == desk.state["bar"] else quote.open
-    return base_price(order["order_type"], order["quantity"], order["limit_price"], order["stop_price"], market, gap, quote.high, quote.low)
+def _is_due(state: Record, bar: Bar, order: Record, at_close: bool) -> bool:  # noqa: FBT001
+    """Tell whether an order has a turn in this pass (all in; at_close: the pass of on-close orders)."""
+    if order["status"] != OrderStatus.PENDING or order["dormant"] == 1 or order["eligible_bar"] > state["bar"]:
+        return False
+    kind = order["order_type"]
+    if kind < OrderType.MARKET_ON_OPEN:
+        return not at_close
+    flags = bar.record[0]["flags"]
+    if order["created_bar"] == state["bar"]:
+        return False
+    if kind == OrderType.MARKET_ON_CLOSE or kind == OrderType.LIMIT_ON_CLOSE:
+        return at_close and (flags & BarFlag.LAST_OF_SESSION.value) != 0
+    return not at_close and (flags & BarFlag.FIRST_OF_SESSION.value) != 0
 
 
 @kernel
-def _attempt(desk: Desk, order: Record, position: Record, contract: Record, quote: Quote, fill: Record, trade: Record) -> None:
-    """Fill, reject, cancel or leave one pending order.
+def _sweep(ledger: Ledger, bar: Bar, stage: int) -> int:
+    """Give the due orders their turns from the cursor on, in an exit stage only the exits. Returns a StepStatus.
 
-    desk, order, position: in-out. contract, quote: in. fill, trade: the rows after the last (out, if it fills).
-    """
-    base = _price_now(desk, order, quote)
-    if isnan(base):
-        return
-    held = position["quantity"]
-    quantity = order["quantity"] - order["filled_quantity"]
-    if order["reduce_only"] == 1:
-        if held * quantity >= 0.0:
-            order["status"] = OrderStatus.CANCELLED
-            order["reason"] = OrderReason.POSITION_CLOSED
-            return
-        if abs(quantity) > abs(held):
-            quantity = -held
-    price = fill_price(base, per_unit(desk.params, base), quantity, order["limit_price"])
-    multiplier = contract["multiplier"]
-    cost = commission(desk.params, quantity, price, multiplier)
-    short = desk.params["allow_short"] == 1
-    reason, need, have = check_cash(held, quantity, price, multiplier, cost, desk.state["cash"], short)
-    if reason != OrderReason.NONE:
-        order["status"] = OrderStatus.REJECTED
-        order["reason"] = reason
-        order["need"] = need
-        order["have"] = have
-        return
-    write_fill(desk.state, order, fill, quantity, price, abs(price - base), cost)
-    apply_fill(desk.state, position, fill, trade, multiplier, desk.open_list)
-    order["status"] = OrderStatus.FILLED
-    order["filled_quantity"] = quantity
-    order["filled_price"] = price
-    order["filled_at"] = desk.state["time"]
-
-
-@kernel
-def _sweep(ledger: Ledger, bar: Bar) -> int:
-    """Try the pending orders from the cursor on, in an exit stage only the exits. Returns a StepStatus (ledger: in-out, bar: in).
-
-    Room for a fill, a trade and an open position is made sure of before an order is tried.
+    ledger: in-out. bar: in. stage: code Stage. Room for a fill, a trade and an open position is made sure of before each
+    turn.
     """
     state = ledger.state[0]
-    desk = Desk(state, ledger.params[0], ledger.open_list)
-    exits = state["stage"] == Stage.FIRST_EXITS or state["stage"] == Stage.SECOND_EXITS
+    at_close = stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES
+    exits = stage == Stage.FIRST_EXITS or stage == Stage.SECOND_EXITS or stage == Stage.CLOSING_EXITS
+    listed = ledger.live if exits or at_close else ledger.turns
     for place in range(state["cursor"], state["live_count"]):
-        order = ledger.orders[ledger.live[place]]
-        asset: int = order["asset"]
-        position = ledger.positions[asset]
-        if order["status"] != OrderStatus.PENDING or (exits and not _is_exit(order, position["quantity"])):
+        order = ledger.orders[listed[place]]
+        if not _is_due(state, bar, order, at_close):
+            continue
+        position = ledger.positions[order["asset"]]
+        if exits and not is_exit(order, position["quantity"]):
             continue
         state["cursor"] = place
         if state["fill_count"] >= state["fill_capacity"]:
@@ -98,74 +61,137 @@ def _sweep(ledger: Ledger, bar: Bar) -> int:
             return StepStatus.GROW_TRADES.value
         if state["open_count"] >= state["open_capacity"]:
             close_gaps(state, ledger.positions, ledger.open_list)
-        quote = Quote(bar.open[asset], bar.high[asset], bar.low[asset], bar.close[asset])
-        fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
-        _attempt(desk, order, position, ledger.contracts[asset], quote, fill, trade)
+        status = take_turn(ledger, bar, order, position)
+        if status != StepStatus.OK:
+            return status
     state["cursor"] = 0
-    state["stage"] += 1
     return StepStatus.OK.value
 
 
 @kernel
-def _fill_pass(ledger: Ledger, bar: Bar) -> int:
-    """Fill what can trade: exits first, then the rest. Resumes at stage and cursor. Returns a StepStatus (ledger: in-out, bar: in)."""
-    state = ledger.state[0]
-    while state["stage"] != Stage.STRATEGY and state["stage"] != Stage.MARKING:
-        status = _sweep(ledger, bar)
-        if status != StepStatus.OK:
-            return status
+def fill_pass(ledger: Ledger, bar: Bar) -> int:
+    """Work through the stages of a fill pass: exits first, then the rest; then what trades at the close. Returns a StepStatus.
+
+    ledger: in-out. bar: in. Resumes at stage and cursor.
+    """
+    state, params = ledger.state[0], ledger.params[0]
+    while state["stage"] != Stage.FIRST_MARKING and state["stage"] != Stage.MARKING:
+        stage = state["stage"]
+        if stage == Stage.FIRST_TOTALS or stage == Stage.SECOND_TOTALS:
+            if params["leverage"] == 1 or params["short_cash_policy"] != 0:
+                mark(ledger, bar)
+        elif stage == Stage.FIRST_SORTING or stage == Stage.SECOND_SORTING:
+            if params["entry_priority"] != 0 and state["live_count"] > 0:
+                return StepStatus.RUN_SORTING.value
+        elif not (
+            (params["in_queue_order"] == 1 and (stage == Stage.FIRST_EXITS or stage == Stage.SECOND_EXITS))
+            or (state["closing_orders"] == 0 and (stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES))
+        ):
+            status = _sweep(ledger, bar, stage)
+            if status != StepStatus.OK:
+                return status
+        state["stage"] += 1
     drop_finished(ledger)
     return StepStatus.OK.value
 
 
 @kernel
-def _mark(ledger: Ledger, bar: Bar) -> None:
-    """Mark the account (ledger: in-out, bar: in)."""
+def _begin(ledger: Ledger, bar: Bar) -> None:
+    """Move the clock to the next bar and release settled proceeds (ledger: in-out, bar: in)."""
     state = ledger.state[0]
-    if state["open_count"] == 0:
-        state["equity"] = state["cash"]
-    else:
-        mark(state, ledger.positions, ledger.contracts, ledger.open_list, bar.close)
+    state["bar"] += 1
+    state["row"] += state["row_step"]
+    state["time"] = bar.record[0]["time"]
+    state["stage"] = Stage.EVENTS
+    if ledger.params[0]["settlement_delay"] > 0:
+        ledger.holds[state["bar"] & _HOLDS_MASK] = 0.0
+        unsettled = 0.0
+        for place in range(len(ledger.holds)):
+            unsettled += ledger.holds[place]
+        state["unsettled"] = unsettled
 
 
 @kernel
-def open_bar(ledger: Ledger, bar: Bar) -> int:
-    """Start a bar: move the clock, fill resting orders, mark to market. Then it is the strategy's turn.
-
-    ledger: in-out. bar: in; the row `state.row + state.row_step` when the bar before is closed, else the current row.
-    Returns a StepStatus.
-    """
+def _needs_events(ledger: Ledger, bar: Bar) -> bool:
+    """Tell whether events or interest are due on this bar (all in)."""
     state = ledger.state[0]
+    if state["next_event_bar"] <= state["bar"]:
+        return True
+    return ledger.params[0]["charges_interest"] == 1 and bar.record[0]["session"] + 1 != state["interest_session"]  # type: ignore[no-any-return]
+
+
+@kernel
+def _open(ledger: Ledger, bar: Bar) -> int:
+    """Bring a bar from its start to the strategy's turn. Returns a StepStatus (ledger: in-out, bar: in)."""
+    state, params = ledger.state[0], ledger.params[0]
     if state["stage"] == Stage.CLOSED:
-        state["bar"] += 1
-        state["row"] += state["row_step"]
-        state["time"] = bar.record[0]["time"]
-        state["stage"] = Stage.FIRST_EXITS if state["live_count"] > 0 else Stage.STRATEGY
-    if state["stage"] < Stage.STRATEGY:
-        status = _fill_pass(ledger, bar)
-        if status != StepStatus.OK:
-            return status
-    _mark(ledger, bar)
+        _begin(ledger, bar)
+    if state["stage"] == Stage.EVENTS:
+        if _needs_events(ledger, bar):
+            return StepStatus.RUN_EVENTS.value
+        state["stage"] = Stage.RULES
+    if state["stage"] == Stage.RULES:
+        if state["open_positions"] > 0 and (params["has_rules"] == 1 or params["margin_intrabar"] == 1):
+            return StepStatus.RUN_RULES.value
+        state["stage"] = Stage.FIRST_TOTALS
+    if state["stage"] == Stage.FIRST_TOTALS and state["live_count"] == 0:
+        state["stage"] = Stage.FIRST_MARKING
     return StepStatus.OK.value
 
 
 @kernel
-def close_bar(ledger: Ledger, bar: Bar) -> int:
-    """End a bar: in SAME_BAR mode fill what the strategy ordered; mark, widen excursions, record account value and cash.
+def mark_account(ledger: Ledger, bar: Bar) -> None:
+    """Mark the account; without positions the account value is the cash (ledger: in-out, bar: in)."""
+    state = ledger.state[0]
+    if state["open_count"] > 0:
+        mark(ledger, bar)
+        return
+    state["equity"] = state["cash"]
+    state["initial_requirement"] = 0.0
+    state["maintenance_requirement"] = 0.0
 
-    ledger: in-out. bar: in, `equity` and `cash` of its record out. Returns a StepStatus.
+
+@kernel
+def _after_marking(ledger: Ledger) -> int:
+    """Ask for the margin call and the portfolio limits where they are due. Returns a StepStatus (ledger: in-out)."""
+    state, params = ledger.state[0], ledger.params[0]
+    if state["stage"] == Stage.MARGIN_CALL:
+        if params["leverage"] == 1 and state["equity"] < state["maintenance_requirement"]:
+            return StepStatus.RUN_MARGIN_CALL.value
+        state["stage"] = Stage.LIMITS
+    if state["stage"] == Stage.LIMITS:
+        if params["has_limits"] == 1:
+            return StepStatus.RUN_LIMITS.value
+        state["stage"] = Stage.STRATEGY
+    return StepStatus.OK.value
+
+
+@kernel
+def proceed(ledger: Ledger, bar: Bar) -> int:
+    """Go on to the strategy's turn (stage STRATEGY) or, from there, to the end of the bar (stage CLOSED). Returns a StepStatus.
+
+    ledger: in-out. bar: in, `equity` and `cash` of its record out; the row `state.row + state.row_step` when the bar before is
+    closed, else the current row.
     """
     state = ledger.state[0]
-    if state["stage"] == Stage.STRATEGY:
-        again = ledger.params[0]["same_bar"] == 1 and state["live_count"] > 0
-        state["stage"] = Stage.SECOND_EXITS if again else Stage.MARKING
-    if state["stage"] != Stage.MARKING:
-        status = _fill_pass(ledger, bar)
+    if state["stage"] < Stage.FIRST_EXITS:
+        status = _open(ledger, bar)
         if status != StepStatus.OK:
             return status
-    _mark(ledger, bar)
-    record = bar.record[0]
-    record["equity"] = state["equity"]
-    record["cash"] = state["cash"]
-    state["stage"] = Stage.CLOSED
-    return StepStatus.OK.value
+    elif state["stage"] == Stage.STRATEGY:
+        again = ledger.params[0]["same_bar"] == 1 and state["live_count"] > 0
+        state["stage"] = Stage.SECOND_TOTALS if again else Stage.MARKING
+    if state["stage"] < Stage.FIRST_MARKING or Stage.STRATEGY < state["stage"] < Stage.MARKING:
+        status = fill_pass(ledger, bar)
+        if status != StepStatus.OK:
+            return status
+    if state["stage"] == Stage.FIRST_MARKING or state["stage"] == Stage.MARKING:
+        mark_account(ledger, bar)
+        if state["stage"] == Stage.MARKING:
+            record = bar.record[0]
+            record["equity"] = state["equity"]
+            record["cash"] = state["cash"]
+            state["stage"] = Stage.CLOSED
+            return StepStatus.OK.value
+        state["stage"] = Stage.MARGIN_CALL
+    return _after_marking(ledger)

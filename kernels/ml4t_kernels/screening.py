@@ -1,0 +1,66 @@
+"""Checks of market orders at submission, against a shadow account in which this bar's orders have already traded at the close."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from ._jit import kernel
+from .codes import OrderReason, OrderStatus
+from .commission import commission, raw_commission
+from .dtypes import FloatArray
+from .ledger import Ledger
+from .margin import opening_quantity
+from .orders import finish
+
+__all__ = ["screen"]
+
+
+@kernel
+def _refresh(ledger: Ledger, shadow: FloatArray) -> None:
+    """Set the shadow account to the account when a new bar has begun (ledger, shadow: in-out)."""
+    state = ledger.state[0]
+    if state["shadow_bar"] == state["bar"] + 1:
+        return
+    state["shadow_bar"] = state["bar"] + 1
+    state["shadow_cash"] = state["cash"]
+    for asset in range(len(shadow)):
+        shadow[asset] = ledger.positions[asset]["quantity"]
+
+
+@kernel
+def screen(ledger: Ledger, shadow: FloatArray, row: int) -> None:
+    """Judge a market order that has just been submitted, and reject it or let it move the shadow account.
+
+    ledger, shadow (float64[assets], signed quantities): in-out. row: order id - 1. With `precheck` the shadow cash after the
+    order, commission included, must not be negative; a refused order leaves its trace. With `reserve` what the order opens
+    is taken off the shadow cash for longs and shorts alike; a refused order leaves none.
+    """
+    state, params, order = ledger.state[0], ledger.params[0], ledger.orders[row]
+    price = order["signal_price"]
+    if order["status"] != OrderStatus.PENDING or isnan(price):
+        return
+    _refresh(ledger, shadow)
+    asset = order["asset"]
+    contract = ledger.contracts[asset]
+    quantity, multiplier = order["quantity"], contract["multiplier"]
+    cost_row = ledger.costs[contract["costs"]]
+    raw = raw_commission(cost_row, ledger.tiers, asset, quantity, price, multiplier, False)
+    cost = commission(cost_row, order, raw)
+    if params["precheck"] == 1:
+        state["shadow_cash"] = state["shadow_cash"] - quantity * price * multiplier - cost
+        shadow[asset] += quantity
+        if state["shadow_cash"] < 0.0:
+            order["have"] = state["shadow_cash"]
+            finish(state, order, OrderStatus.REJECTED, OrderReason.SUBMISSION_CHECK)
+            return
+    if params["reserve"] == 1:
+        held = shadow[asset] - quantity if params["precheck"] == 1 else shadow[asset]
+        opening = opening_quantity(held, quantity)
+        need = opening * abs(price) * multiplier + cost if opening > 0.0 else 0.0
+        if need > state["shadow_cash"]:
+            order["need"], order["have"] = need, state["shadow_cash"]
+            finish(state, order, OrderStatus.REJECTED, OrderReason.RESERVATION)
+            return
+        state["shadow_cash"] -= need
+        if params["precheck"] == 0:
+            shadow[asset] += quantity

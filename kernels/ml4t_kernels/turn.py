@@ -1,0 +1,268 @@
+"""One order's turn in a fill pass: does it trade, how much, at what price, may it, and what follows from the fill.
+
+The steps are numbered as in docs/execution.md. Nothing is changed before the host's functions (cost models in Python) have
+answered, so that a failing one leaves the ledger whole.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+
+from ._jit import kernel
+from .account import apply_fill, write_fill
+from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
+from .dtypes import NO_PRICE, Record
+from .fill import base_price, is_satisfied, move_trail, quote_for
+from .gate import affordable, check_limits, check_money, commission_of
+from .impact import impact
+from .ledger import Bar, Item, Ledger, Quote
+from .links import release_siblings, trades_at_open, wake_children, yields
+from .orders import NO_LEFT, cancel_orphans, finish, remaining_quantity
+from .participation import participation_cap, rounded_down
+from .pnl import average
+from .slippage import fill_price, per_unit
+
+__all__ = ["is_exit", "take_turn"]
+
+
+@kernel
+def is_exit(order: Record, held: float) -> bool:
+    """Tell whether an order only reduces what is held (signed)."""
+    quantity = remaining_quantity(order)
+    return order["reduce_only"] == 1 or (held * quantity < 0.0 and abs(quantity) <= abs(held))
+
+
+@kernel
+def _end(ledger: Ledger, order: Record, status: int, reason: int) -> None:
+    """End an order without a fill, and with it the children that wait for it (ledger, order: in-out)."""
+    finish(ledger.state[0], order, status, reason)
+    if order["has_children"] == 1:
+        cancel_orphans(ledger)
+
+
+@kernel
+def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record) -> bool:
+    """Step 1: end what has expired or lost its position. Returns True when the order is over (ledger, order: in-out)."""
+    if order["position_id"] != 0 and order["position_id"] != position["position_id"]:
+        _end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+        return True
+    terms = order["time_in_force"]
+    if terms == TimeInForce.GTC:
+        return False
+    session = bar.record[0]["session"] + 1
+    late = terms == TimeInForce.GTD and bar.record[0]["time"] > order["good_till"]
+    if terms == TimeInForce.DAY:
+        if order["session"] == 0:
+            order["session"] = session
+        late = order["session"] != session
+    if late:
+        _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+    return late  # type: ignore[no-any-return]
+
+
+@kernel
+def _place_trail(ledger: Ledger, order: Record, quote: Quote, number: int) -> bool:
+    """Give a trailing stop its first level, or move it before the test. Returns False when it cannot trade on this bar.
+
+    ledger: in. order: in-out. quote: in. number: of the bar.
+    """
+    update = ledger.params[0]["trail_update"]
+    if isnan(order["stop_price"]):
+        move_trail(order, quote.close, quote.close, quote.close, TrailUpdate.CLOSE)
+        order["moved_bar"] = number + 1
+        return False
+    if order["moved_bar"] == number + 1:
+        return False
+    if update == TrailUpdate.BAR_FIRST and order["active_bar"] != number:
+        move_trail(order, quote.high, quote.low, quote.close, update)
+        order["moved_bar"] = number + 1
+    return True
+
+
+@kernel
+def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:
+    """Step 2: the base price of an order, NaN when it waits (ledger, bar, quote: in; order: in-out)."""
+    params, number = ledger.params[0], ledger.state[0]["bar"]
+    kind = order["order_type"]
+    if isnan(quote.close) or order["filled_bar"] == number + 1:
+        return NO_PRICE
+    if kind == OrderType.MARKET:
+        if not isnan(order["rule_price"]) and order["created_bar"] == number:
+            return order["rule_price"]  # type: ignore[no-any-return]
+        return quote.market
+    if kind == OrderType.TRAILING_STOP and not _place_trail(ledger, order, quote, number):
+        return NO_PRICE
+    base, triggered = base_price(order, quote, params["limit_better_open"] == 1, number)
+    if order["sibling_id"] != 0 and not isnan(base) and yields(ledger, bar, order, quote.gap):
+        return NO_PRICE
+    if triggered == 1 and order["triggered"] == 0:
+        order["triggered"] = 1
+        order["moved_bar"] = number + 1
+    return base
+
+
+@kernel
+def _wanted(ledger: Ledger, order: Record, held: float) -> float:
+    """Step 3: what is left to fill, cut to the position and to what the parent has filled; 0 for nothing (all in)."""
+    quantity = remaining_quantity(order)
+    if order["reduce_only"] == 1:
+        if held * quantity >= 0.0:
+            return 0.0
+        if abs(quantity) > abs(held):
+            quantity = -held
+    if order["parent_id"] != 0:
+        parent = ledger.orders[order["parent_id"] - 1]
+        if parent["status"] == OrderStatus.PENDING:
+            room = abs(parent["filled_quantity"]) - abs(order["filled_quantity"])
+            if abs(quantity) > room:
+                quantity = room if quantity > 0.0 else -room
+    return quantity
+
+
+@kernel
+def _capped(item: Item, quantity: float, base: float, volume: float) -> float:
+    """Step 4: the quantity cut to what is displayed and to the participation cap; NaN when a user's function failed (all in)."""
+    order, lot = item.order, item.contract["lot_size"]
+    displayed = order["displayed_quantity"]
+    if order["exit_reason"] == ExitReason.END_OF_DATA:
+        return quantity
+    cap = participation_cap(item.cost, order["asset"], quantity, volume, base)
+    if isnan(cap):
+        return cap
+    if 0.0 < displayed < cap:
+        cap = displayed
+    if abs(quantity) <= cap:
+        return quantity
+    cap = rounded_down(cap, lot)
+    return cap if quantity > 0.0 else -cap
+
+
+@kernel
+def _slipped(item: Item, bar: Bar, quantity: float, base: float, volume: float) -> float:
+    """Return the price after impact and slippage (steps 5 and 6); NaN when a user's function failed (all in)."""
+    asset = item.order["asset"]
+    moved = impact(item.cost, quantity, base, volume)
+    moved = base + moved if quantity > 0.0 else base - moved
+    slippage = per_unit(item.cost, asset, quantity, moved, volume, bar.ask[asset] - bar.bid[asset])
+    return fill_price(base, moved, slippage, quantity, item.order["limit_price"])
+
+
+@kernel
+def _refuse(ledger: Ledger, order: Record, reason: int, need: float, have: float) -> None:
+    """End an order that was refused (ledger, order: in-out)."""
+    order["need"] = need
+    order["have"] = have
+    for_money = reason == OrderReason.INSUFFICIENT_CASH or reason == OrderReason.INSUFFICIENT_BUYING_POWER
+    silent = for_money and ledger.params[0]["reject_for_money"] == 0
+    _end(ledger, order, OrderStatus.CANCELLED.value if silent else OrderStatus.REJECTED.value, reason)
+
+
+@kernel
+def _record_fill(ledger: Ledger, item: Item, quote: Quote, quantity: float, price: float, base: float, cost: float, raw: float) -> None:
+    """Step 10: write the fill, apply it, and bring the order up to date (ledger, item: in-out)."""
+    state, order, position = ledger.state[0], item.order, item.position
+    fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
+    write_fill(state, order, fill, quantity, price, abs(price - base), cost)
+    apply_fill(ledger, item, quote, fill, trade)
+    before = order["filled_quantity"]
+    order["filled_price"] = price if before == 0.0 else average(before, order["filled_price"], quantity, price)
+    order["filled_quantity"] = before + quantity
+    order["filled_at"] = state["time"]
+    order["filled_bar"] = state["bar"] + 1
+    order["raw_commission"] += raw
+    order["commission"] += cost
+    if order["rule"] != 0 and position["quantity"] == 0.0 and order["created_bar"] == state["bar"]:
+        position["blocked_bar"] = state["bar"] + 1
+
+
+@kernel
+def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at_open: bool) -> None:  # noqa: FBT001
+    """Finish an order that has nothing left, and tell its children and siblings (ledger, item: in-out).
+
+    quantity: filled just now, signed. was_cut: for money, which ends the order.
+    """
+    order = item.order
+    left = remaining_quantity(order)
+    emptied = order["reduce_only"] == 1 and item.position["quantity"] == 0.0
+    if was_cut or emptied or left * order["quantity"] <= 0.0 or abs(left) <= NO_LEFT * abs(order["quantity"]):
+        finish(ledger.state[0], order, OrderStatus.FILLED, OrderReason.NONE)
+    if order["has_children"] == 1:
+        wake_children(ledger, order, at_open)
+    if order["sibling_id"] != 0:
+        release_siblings(ledger, order, abs(quantity))
+
+
+@kernel
+def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
+    """End a turn without a fill: what had to trade at once expires, a trailing stop moves on (ledger, order: in-out, bar: in)."""
+    terms, number = order["time_in_force"], ledger.state[0]["bar"]
+    if terms == TimeInForce.IOC or terms == TimeInForce.FOK:
+        _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+    elif order["order_type"] == OrderType.TRAILING_STOP and order["moved_bar"] != number + 1 and order["active_bar"] != number:
+        asset = order["asset"]
+        if not isnan(bar.close[asset]):
+            move_trail(order, bar.high[asset], bar.low[asset], bar.close[asset], ledger.params[0]["trail_update"])
+            order["moved_bar"] = number + 1
+
+
+@kernel
+def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
+    """Do steps 5 to 10 for a quantity that may trade from a base price. Returns a StepStatus (ledger, item: in-out)."""
+    state, params, order = ledger.state[0], ledger.params[0], item.order
+    price = _slipped(item, bar, quantity, base, quote.volume)
+    if isnan(price):
+        return StepStatus.HOST_FAILED.value
+    maker = order["order_type"] == OrderType.LIMIT and not is_satisfied(order, quote.gap)
+    cost, raw = commission_of(ledger, item, quantity, price, maker)
+    if isnan(cost):
+        return StepStatus.HOST_FAILED.value
+    reason, need, have = check_limits(state, params, item, quantity, price)
+    was_cut = False
+    if reason == OrderReason.NONE:
+        reason, need, have = check_money(state, params, item, quantity, price, cost)
+        for_money = reason == OrderReason.INSUFFICIENT_CASH or reason == OrderReason.INSUFFICIENT_BUYING_POWER
+        if for_money and need > 0.0 and params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK:
+            quantity = affordable(ledger, item, quantity, price, cost, need, have, maker)
+            was_cut = quantity != 0.0
+    if reason != OrderReason.NONE and not was_cut:
+        _refuse(ledger, order, reason, need, have)
+        return StepStatus.OK.value
+    if was_cut:
+        cost, raw = commission_of(ledger, item, quantity, price, maker)
+    at_open = order["has_children"] == 1 and trades_at_open(params, order, base, quote)
+    _record_fill(ledger, item, quote, quantity, price, base, cost, raw)
+    _settle_order(ledger, item, quantity, was_cut, at_open)
+    if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC:
+        finish(state, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+    return StepStatus.OK.value
+
+
+@kernel
+def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
+    """Fill, refuse, end or leave one pending order that is due. Returns OK or HOST_FAILED, the latter before any change.
+
+    ledger, order, position: in-out. bar: in. The caller has made sure of room for a fill, a trade and an open position.
+    """
+    if _is_over(ledger, bar, order, position):
+        return StepStatus.OK.value
+    asset = order["asset"]
+    quote = quote_for(ledger.params[0], order, bar, ledger.state[0]["bar"])
+    base = _base(ledger, bar, order, quote)
+    if isnan(base):
+        _wait(ledger, bar, order)
+        return StepStatus.OK.value
+    contract = ledger.contracts[asset]
+    item = Item(order, position, contract, ledger.costs[contract["costs"]])
+    wanted = _wanted(ledger, order, position["quantity"])
+    if wanted == 0.0 and order["reduce_only"] == 1 and position["quantity"] * order["quantity"] >= 0.0:
+        _end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+        return StepStatus.OK.value
+    quantity = _capped(item, wanted, base, quote.volume)
+    if isnan(quantity):
+        return StepStatus.HOST_FAILED.value
+    unquoted = item.cost["slippage_kind"] == SlippageKind.QUOTED_SPREAD and isnan(bar.ask[asset] - bar.bid[asset])
+    fills_whole = order["time_in_force"] != TimeInForce.FOK or quantity == remaining_quantity(order)
+    if quantity == 0.0 or unquoted or not fills_whole:
+        _wait(ledger, bar, order)
+        return StepStatus.OK.value
+    return _trade(ledger, bar, item, quote, base, quantity)

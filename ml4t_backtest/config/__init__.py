@@ -1,0 +1,70 @@
+"""`BacktestConfig` and the choices of its settings."""
+
+from __future__ import annotations
+
+from ml4t_backtest.config.choices import (
+    AccountType,
+    BracketPriority,
+    BuyingPowerBasis,
+    ChildActivation,
+    CommissionType,
+    DataFrequency,
+    EntryOrderPriority,
+    FillOrdering,
+    FillTiming,
+    InitialHwmSource,
+    LateAssetPolicy,
+    LimitFill,
+    MarginCallCheck,
+    MarginCallPolicy,
+    MissingPricePolicy,
+    RebalanceMode,
+    ShareType,
+    ShortCashPolicy,
+    SlippageType,
+    SubmissionBarRange,
+    TrailStopTiming,
+    TrailUpdate,
+    WaterMarkSource,
+)
+from ml4t_backtest.config.presets import PRESETS_DIR, Mode, list_presets
+from ml4t_backtest.config.settings import BacktestConfig, StatsConfig
+
+# Names that user code imports from here.
+CommissionModel = CommissionType
+SlippageModel = SlippageType
+TrailHwmSource = WaterMarkSource
+
+__all__ = [
+    "PRESETS_DIR",
+    "AccountType",
+    "BacktestConfig",
+    "BracketPriority",
+    "BuyingPowerBasis",
+    "ChildActivation",
+    "CommissionModel",
+    "CommissionType",
+    "DataFrequency",
+    "EntryOrderPriority",
+    "FillOrdering",
+    "FillTiming",
+    "InitialHwmSource",
+    "LateAssetPolicy",
+    "LimitFill",
+    "MarginCallCheck",
+    "MarginCallPolicy",
+    "MissingPricePolicy",
+    "Mode",
+    "RebalanceMode",
+    "ShareType",
+    "ShortCashPolicy",
+    "SlippageModel",
+    "SlippageType",
+    "StatsConfig",
+    "SubmissionBarRange",
+    "TrailHwmSource",
+    "TrailStopTiming",
+    "TrailUpdate",
+    "WaterMarkSource",
+    "list_presets",
+]

@@ -1,0 +1,220 @@
+"""The choices of settings: every enum setting takes the member, its value or its name in any case."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = [
+    "AccountType",
+    "BracketPriority",
+    "BuyingPowerBasis",
+    "ChildActivation",
+    "CommissionType",
+    "DataFrequency",
+    "EntryOrderPriority",
+    "FillOrdering",
+    "FillTiming",
+    "InitialHwmSource",
+    "LateAssetPolicy",
+    "LimitFill",
+    "MarginCallCheck",
+    "MarginCallPolicy",
+    "MissingPricePolicy",
+    "RebalanceMode",
+    "ShareType",
+    "ShortCashPolicy",
+    "SlippageType",
+    "SubmissionBarRange",
+    "TrailStopTiming",
+    "TrailUpdate",
+    "WaterMarkSource",
+]
+
+
+class AccountType(str, Enum):
+    """What the account may do: long only; long and short, both paid in full; with leverage; futures on margin."""
+
+    CASH = "cash"
+    CRYPTO = "crypto"
+    MARGIN = "margin"
+    FUTURES = "futures"
+
+
+class CommissionType(str, Enum):
+    """Formula of the commission."""
+
+    NONE = "none"
+    PERCENTAGE = "percentage"
+    PER_SHARE = "per_share"
+    PER_TRADE = "per_trade"
+    TIERED = "tiered"
+    PER_CONTRACT = "per_share"  # noqa: PIE796 - an alias on purpose
+
+
+class SlippageType(str, Enum):
+    """Formula of the slippage."""
+
+    NONE = "none"
+    FIXED = "fixed"
+    PERCENTAGE = "percentage"
+    VOLUME_BASED = "volume_based"
+    SPREAD = "spread"
+
+
+class FillTiming(str, Enum):
+    """Execution mode and price in one word."""
+
+    SAME_BAR = "same_bar"
+    CLOSE_ONLY = "close_only"
+    NEXT_BAR_OPEN = "next_bar_open"
+    NEXT_BAR_CLOSE = "next_bar_close"
+
+
+class ShareType(str, Enum):
+    """Whole units, or any quantity."""
+
+    FRACTIONAL = "fractional"
+    INTEGER = "integer"
+
+
+class FillOrdering(str, Enum):
+    """Exits before entries, or all in order of submission (`sequential` is another word for `fifo`)."""
+
+    EXIT_FIRST = "exit_first"
+    FIFO = "fifo"
+    SEQUENTIAL = "sequential"
+
+
+class EntryOrderPriority(str, Enum):
+    """In which order entries have their turns."""
+
+    SUBMISSION = "submission"
+    NOTIONAL_DESC = "notional_desc"
+    NOTIONAL_ASC = "notional_asc"
+
+
+class ShortCashPolicy(str, Enum):
+    """How much cash shorts lock in accounts without leverage: nothing, their proceeds, or twice that."""
+
+    CREDIT = "credit"
+    CREDIT_PROCEEDS = "credit_proceeds"
+    LOCK_NOTIONAL = "lock_notional"
+
+
+class BuyingPowerBasis(str, Enum):
+    """Which requirement of the positions held counts against buying power."""
+
+    INITIAL = "initial"
+    MAINTENANCE = "maintenance"
+
+
+class MarginCallPolicy(str, Enum):
+    """Below the maintenance requirement: reduce until it is covered, close everything, or nothing."""
+
+    RESTORE = "restore"
+    LIQUIDATE = "liquidate"
+    IGNORE = "ignore"
+
+
+class MarginCallCheck(str, Enum):
+    """At the close of each bar, or also at the worst prices within it."""
+
+    CLOSE = "close"
+    INTRABAR = "intrabar"
+
+
+class SubmissionBarRange(str, Enum):
+    """What an order sees of the bar on which it was submitted: its whole range, or the close only."""
+
+    RANGE = "range"
+    CLOSE = "close"
+
+
+class LimitFill(str, Enum):
+    """Where limit orders fill when the bar opens beyond the limit."""
+
+    LIMIT = "limit"
+    BETTER_OPEN = "better_open"
+
+
+class TrailUpdate(str, Enum):
+    """When trailing stop orders move: after the bar from its extreme, from its close, or before the test."""
+
+    AFTER_BAR = "after_bar"
+    CLOSE = "close"
+    BAR_FIRST = "bar_first"
+
+
+class ChildActivation(str, Enum):
+    """When children wake: on the entry bar if the entry traded at its open, on the same bar, or on the next."""
+
+    AFTER_OPEN = "after_open"
+    SAME_BAR = "same_bar"
+    NEXT_BAR = "next_bar"
+
+
+class BracketPriority(str, Enum):
+    """Which leg goes first when one bar touches both."""
+
+    STOP_FIRST = "stop_first"
+    LIMIT_FIRST = "limit_first"
+    NEAREST = "nearest"
+
+
+class WaterMarkSource(str, Enum):
+    """Prices that water marks and excursions take in."""
+
+    CLOSE = "close"
+    BAR_EXTREME = "bar_extreme"
+    HIGH = "bar_extreme"  # noqa: PIE796 - an older name
+
+
+class InitialHwmSource(str, Enum):
+    """Where the water marks of a new position start."""
+
+    FILL_PRICE = "fill_price"
+    BAR_CLOSE = "bar_close"
+    BAR_HIGH = "bar_high"
+    SIGNAL_PRICE = "signal_price"
+
+
+class TrailStopTiming(str, Enum):
+    """Which water mark a trailing stop rule sees: that of the bars before, or this bar's too."""
+
+    LAGGED = "lagged"
+    INTRABAR = "intrabar"
+    VBT_PRO = "vbt_pro"
+
+
+class RebalanceMode(str, Enum):
+    """Whether a rebalance prices all orders at once, or each after the fills of those before."""
+
+    SNAPSHOT = "snapshot"
+    INCREMENTAL = "incremental"
+    HYBRID = "hybrid"
+
+
+class MissingPricePolicy(str, Enum):
+    """What a rebalance does with assets that have no price on the bar."""
+
+    SKIP = "skip"
+    USE_LAST = "use_last"
+
+
+class LateAssetPolicy(str, Enum):
+    """Whether a rebalance takes assets that have only just appeared."""
+
+    ALLOW = "allow"
+    REQUIRE_HISTORY = "require_history"
+
+
+class DataFrequency(str, Enum):
+    """Length of a bar; with `enforce_sessions` daily bars are checked by day, shorter ones by minute."""
+
+    DAILY = "daily"
+    MINUTE_1 = "1m"
+    MINUTE_5 = "5m"
+    MINUTE_15 = "15m"
+    MINUTE_30 = "30m"
+    HOURLY = "1h"
+    IRREGULAR = "irregular"

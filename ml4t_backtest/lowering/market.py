@@ -1,0 +1,52 @@
+"""Panels to the market that kernels read, with the session of every bar."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml4t_backtest.config import DataFrequency
+from ml4t_backtest.store import Market
+
+if TYPE_CHECKING:
+    from ml4t_backtest.config import BacktestConfig
+    from ml4t_backtest.panels import Panels
+
+__all__ = ["lower_market", "trading_bars"]
+
+
+def lower_market(panels: Panels, config: BacktestConfig) -> Market:
+    """Return the bars as kernels see them; a volume that the feed does not have is NaN: unknown. Raises ValueError for a vwap price without its column."""
+    from ml4t_backtest.sessions import session_numbers
+
+    prices, extras = panels.prices, panels.extras
+    if config.price_of_market_orders.value == "vwap" and "vwap" not in extras:
+        raise ValueError("execution_price 'vwap' needs a column 'vwap' in prices")
+    numbers, flags = session_numbers(panels.times, calendar=config.calendar, timezone=config.timezone)
+    volume = prices["volume"] if panels.has_volume else np.full_like(prices["close"], math.nan)
+    return Market(
+        panels.times,
+        numbers,
+        flags.astype(np.int64),
+        prices["open"],
+        prices["high"],
+        prices["low"],
+        prices["close"],
+        volume,
+        extras.get("vwap"),
+        extras.get("bid"),
+        extras.get("ask"),
+    )
+
+
+def trading_bars(panels: Panels, config: BacktestConfig) -> Panels:
+    """Return the panels without the bars outside the calendar's sessions, when `enforce_sessions` is set."""
+    if not config.enforce_sessions or config.calendar is None:
+        return panels
+    from ml4t_backtest.sessions import sessions_open
+
+    by = "day" if config.data_frequency is DataFrequency.DAILY else "minute"
+    wanted = sessions_open(panels.times, config.calendar, config.timezone, by)
+    return panels if wanted.all() else panels.only(wanted)

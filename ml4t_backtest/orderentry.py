@@ -1,0 +1,378 @@
+"""Order entry: every way to submit, change and cancel an order. One half of `Broker`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml4t_backtest.calls import call, step
+from ml4t_backtest.handles import ORDER_TYPES, Order
+from ml4t_backtest.hints import did_you_mean
+from ml4t_backtest.orderchecks import NO_TERMS, OrderChecks, Terms, id_of, is_finite
+from ml4t_backtest.types import OrderSide, OrderStatus, OrderType, TimeInForce, member
+from ml4t_kernels import codes
+from ml4t_kernels.codes import OrderReason, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+    import numpy.typing as npt
+
+    from ml4t_kernels.dtypes import IntArray
+
+__all__ = ["OrderEntry"]
+
+_NONE = math.nan
+_UPDATABLE = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
+_MARKET = ORDER_TYPES.index(OrderType.MARKET)
+
+
+class OrderEntry(OrderChecks):
+    """Orders of an account; see `Broker`."""
+
+    def _prepare_orders(self) -> None:
+        """Bind what every order needs."""
+        params, config = self._store.params[0], self.config
+        self._address = self._store.address
+        self._submit = call("submit")
+        self._columns = self._panels.column_of
+        self._screened = bool(params["precheck"] or params["reserve"])
+        self._fills_at_once = config.immediate_fill
+        self._extra_steps = self._screened or self._fills_at_once
+        self._ticks = {}
+
+    def submit_order(  # noqa: PLR0913 - the published method with the terms of order types
+        self,
+        asset: str,
+        quantity: float,
+        side: OrderSide | str | None = None,
+        order_type: OrderType | str = OrderType.MARKET,
+        limit_price: float | None = None,
+        stop_price: float | None = None,
+        trail_amount: float | None = None,
+        *,
+        trail_percent: float | None = None,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
+        good_till: datetime | date | None = None,
+        displayed_quantity: float | None = None,
+        parent: Order | str | None = None,
+        oco: Order | str | None = None,
+        reduce_only: bool | None = None,
+    ) -> Order | None:
+        """Submit an order; it trades when its turn comes in a fill pass (docs/execution.md).
+
+        quantity: signed when `side` is None (negative sells), else its magnitude counts. trail_amount: price;
+        trail_percent: fraction of the price. good_till: last time of a GTD order. displayed_quantity: most that one bar fills.
+        parent: the order whose first fill wakes this one. oco: an order of the one-cancels-other group to join.
+        reduce_only: True never opens or flips a position; None decides from the position now.
+
+        Returns the order, which may already be rejected (`order.rejection_reason`), or None for a quantity of nothing
+        (abs <= 1e-8). Raises ValueError for an unknown asset, NaN or infinite numbers, prices that the type needs or does
+        not take, unknown parents and members.
+        """
+        column = self._columns.get(asset)
+        if column is None:
+            raise ValueError(self._unknown_asset(asset))
+        code, limit, stop, terms = _MARKET, _NONE, _NONE, NO_TERMS
+        if order_type is not OrderType.MARKET or limit_price is not None or stop_price is not None or trail_amount is not None:
+            given = {"limit_price": limit_price, "stop_price": stop_price, "trail_amount": trail_amount, "trail_percent": trail_percent}
+            code, limit, stop = self._conditions(asset, order_type, given)
+            terms = Terms(trail_amount=trail_amount or 0.0, trail_percent=trail_percent or 0.0)
+        elif trail_percent is not None:
+            raise ValueError(f"a market order of {asset!r} at {self._now()} takes no trail_percent, it was {trail_percent!r}")
+        if time_in_force is not TimeInForce.GTC or good_till is not None or displayed_quantity is not None:
+            terms = self._terms(terms, asset, time_in_force, good_till, displayed_quantity)
+        if side is not None:
+            quantity = abs(quantity) if member(OrderSide, side, "side") is OrderSide.BUY else -abs(quantity)
+        if not is_finite(quantity):
+            raise ValueError(self._bad_number("quantity", quantity, asset))
+        if self.config.round_to_tick and code != _MARKET:
+            limit, stop = self._on_tick(column, limit, stop, buys=quantity > 0)
+        linked = [None if other is None else self._row(id_of(other)) for other in (parent, oco)]
+        row = self._place(column, quantity, code, limit, stop, -1 if reduce_only is None else int(reduce_only))
+        if row is None:
+            return None
+        if terms is not NO_TERMS:
+            call("set_terms")(self._address, row, *terms)
+        if linked[0] is not None:
+            call("link_child")(self._address, linked[0], row)
+        if linked[1] is not None:
+            call("join_siblings")(self._address, row, linked[1])
+        if self._extra_steps:
+            self._finish_submission(row, code)
+        return Order(self._store.order_columns, row, self._panels)
+
+    def _place(self, column: int, quantity: float, code: int, limit: float, stop: float, reduce: int) -> int | None:
+        """Submit one order and return its row, None for a quantity of nothing."""
+        order_id = self._submit(self._address, column, quantity, code, limit, stop, reduce)
+        if order_id < 0:
+            self._store.grow_orders()
+            order_id = self._submit(self._address, column, quantity, code, limit, stop, reduce)
+        return order_id - 1 if order_id else None
+
+    def _finish_submission(self, row: int, code: int) -> None:
+        """Check a market order at submission, and fill it at once, where the account asks for that."""
+        if code != _MARKET:
+            return
+        if self._screened:
+            call("screen")(self._address, row)
+        if self._fills_at_once:
+            self.process_orders()
+
+    def process_orders(self) -> None:
+        """Give pending orders a fill pass now, at the close of this bar. Only in SAME_BAR mode; otherwise orders wait for the next bar."""
+        if self._store.params["same_bar"][0] and self._store.columns.stage[0] == Stage.STRATEGY:
+            step("run_pass", self._store, None, Stage.SECOND_TOTALS.value)
+            self._book.sync()
+
+    def submit_bracket(  # noqa: PLR0913 - the published method
+        self,
+        asset: str,
+        quantity: float,
+        take_profit: float,
+        stop_loss: float,
+        entry_type: OrderType | str = OrderType.MARKET,
+        entry_limit: float | None = None,
+        *,
+        entry_stop: float | None = None,
+        validate_prices: bool = True,
+    ) -> tuple[Order, Order, Order] | None:
+        """Submit an entry with a target and a stop that wake with its first fill and cancel each other.
+
+        quantity: signed. take_profit, stop_loss: prices on the right sides of the reference, which is the entry's limit or stop
+        price, else the close. Returns (entry, target, stop), or None for a quantity of nothing. Raises ValueError for
+        prices on the wrong side unless `validate_prices` is False.
+        """
+        for name, price in (("take_profit", take_profit), ("stop_loss", stop_loss)):
+            if not is_finite(price):
+                raise ValueError(self._bad_number(name, price, asset))
+        kind = member(OrderType, entry_type, "entry_type")
+        if entry_limit is not None and kind is OrderType.MARKET:
+            kind = OrderType.LIMIT
+        if validate_prices:
+            self._check_bracket(asset, quantity, take_profit, stop_loss, entry_limit if entry_stop is None else entry_stop)
+        entry = self.submit_order(asset, quantity, order_type=kind, limit_price=entry_limit, stop_price=entry_stop, reduce_only=False)
+        if entry is None:
+            return None
+        target = self.submit_order(
+            asset, -quantity, order_type=OrderType.LIMIT, limit_price=take_profit, parent=entry, reduce_only=True
+        )
+        stop = self.submit_order(
+            asset, -quantity, order_type=OrderType.STOP, stop_price=stop_loss, parent=entry, oco=target, reduce_only=True
+        )
+        assert target is not None
+        assert stop is not None
+        self._store.orders["exit_reason"][target._row] = codes.ExitReason.TAKE_PROFIT
+        return entry, target, stop
+
+    def _check_bracket(self, asset: str, quantity: float, target: float, stop: float, reference: float | None) -> None:
+        if reference is None and asset in self._columns and self._store.bar >= 0:
+            reference = float(self._panels.prices["close"][self._store.bar, self._columns[asset]])
+        if reference is None or math.isnan(reference):
+            reference = (target + stop) / 2.0
+        low, high = (stop, target) if quantity > 0 else (target, stop)
+        if not low < reference < high:
+            side = "below" if quantity > 0 else "above"
+            other = "above" if quantity > 0 else "below"
+            raise ValueError(
+                f"bracket of {asset!r} at {self._now()}: stop_loss {stop!r} must be {side} and take_profit {target!r} {other} the"
+                f" reference price {reference!r}; validate_prices=False submits it as it is"
+            )
+
+    def submit_oco(self, orders: Sequence[Order | str]) -> None:
+        """Join pending orders to one group in which a fill takes as much off the others, and an empty one is cancelled.
+
+        Raises ValueError for fewer than two, for unknown orders, and for orders that are no longer pending or in a group already.
+        """
+        rows = [self._row(id_of(order)) for order in orders]
+        records = self._store.orders
+        if len(set(rows)) < 2:  # noqa: PLR2004 - a group has two members
+            raise ValueError("a one-cancels-other group needs at least two orders")
+        for row in rows:
+            if records["status"][row] != codes.OrderStatus.PENDING or records["sibling_id"][row]:
+                raise ValueError(f"order ORD-{row + 1} is not pending, or in a group already")
+        for row in rows[1:]:
+            call("join_siblings")(self._address, row, rows[0])
+
+    # Shorthands --------------------------------------------------------------------------------------------------------
+
+    def close_position(self, asset: str) -> Order | None:
+        """Submit a market order for the whole position, which can never do more than close it. Returns None without a position."""
+        held = self._held(asset)
+        return self.submit_order(asset, -held, reduce_only=True) if held else None
+
+    def reduce_position(
+        self, asset: str, fraction: float, order_type: OrderType | str = OrderType.MARKET, limit_price: float | None = None
+    ) -> Order | None:
+        """Submit an order for a fraction of the position, in (0, 1]. Returns None without a position."""
+        if not is_finite(fraction) or not 0.0 < fraction <= 1.0:
+            raise ValueError(f"fraction was {fraction!r} for {asset!r}, expected a number in (0, 1]")
+        held = self._held(asset)
+        if not held:
+            return None
+        return self.submit_order(asset, -held * fraction, order_type=order_type, limit_price=limit_price, reduce_only=True)
+
+    def buy(self, asset: str, **size: Any) -> Order | None:
+        """Buy by one of shares, contracts (units), amount, dollars (money at this bar's close); order_type and limit_price as `submit_order`."""
+        return self._sized(asset, OrderSide.BUY, **size)
+
+    def sell(self, asset: str, **size: Any) -> Order | None:
+        """Sell; arguments as `buy`."""
+        return self._sized(asset, OrderSide.SELL, **size)
+
+    def _sized(self, asset: str, side: OrderSide, **size: Any) -> Order | None:
+        known = ("shares", "contracts", "amount", "dollars")
+        order = {name: size.pop(name) for name in ("order_type", "limit_price") if name in size}
+        for name in size:
+            if name not in known:
+                raise TypeError(f"{side.value}() has no argument {name!r}{did_you_mean(name, known)}")
+        given = {name: value for name, value in size.items() if value is not None}
+        if len(given) != 1:
+            raise ValueError(f"{side.value} of {asset!r} needs exactly one of {', '.join(known)}; it got {sorted(given) or 'none'}")
+        ((name, value),) = given.items()
+        if not is_finite(value):
+            raise ValueError(self._bad_number(name, value, asset))
+        units: float = value
+        if name in ("amount", "dollars"):
+            price = self._close_now(asset)
+            if price is None or price == 0.0:
+                return None
+            units = value / (price * float(self._store.multipliers[self._columns[asset]]))
+        return self.submit_order(asset, units, side, **order) if units > 0 else None
+
+    def order_target_percent(self, asset: str, weight: float, **order: Any) -> Order | None:
+        """Submit the order that brings an asset to a fraction of the account value at this bar's close.
+
+        order: order_type and limit_price as `submit_order`. Returns None when the asset has no close now, or is within a
+        cent of the target. Raises ValueError as `submit_order`.
+        """
+        column = self._column(asset)
+        if not is_finite(weight):
+            raise ValueError(self._bad_number("weight", weight, asset))
+        if self._store.bar < 0:
+            return None
+        if order:
+            return self.order_target_value(asset, self._store.columns.equity[0] * weight, **order)
+        self._ensure_room(1)
+        order_id = call("submit_target_weight")(self._address, column, float(weight))
+        if not order_id:
+            return None
+        if self._extra_steps:
+            self._finish_submission(order_id - 1, _MARKET)
+        return Order(self._store.order_columns, order_id - 1, self._panels)
+
+    def order_target_value(self, asset: str, value: float, **order: Any) -> Order | None:
+        """Submit the order that brings an asset to a value [money] at this bar's close; else as `order_target_percent`."""
+        if not is_finite(value):
+            raise ValueError(self._bad_number("value", value, asset))
+        price = self._close_now(asset)
+        if price is None:
+            return None
+        held, multiplier = self._held(asset), float(self._store.multipliers[self._columns[asset]])
+        if value == 0.0:
+            return self.submit_order(asset, -held, **order) if held else None
+        delta = value - held * price * multiplier
+        if abs(delta) < 0.01 or price == 0.0:  # noqa: PLR2004 - a target within a cent is reached
+            return None
+        return self.submit_order(asset, delta / (price * multiplier), **order)
+
+    def order_target_quantity(self, asset: str, quantity: float, **order: Any) -> Order | None:
+        """Submit the order that brings a position to a signed quantity; None when it is there."""
+        if not is_finite(quantity):
+            raise ValueError(self._bad_number("quantity", quantity, asset))
+        return self.submit_order(asset, quantity - self._held(asset), **order)
+
+    def flatten_all_positions(self) -> list[Order]:
+        """Close every position; returns the orders."""
+        assets = [self._panels.assets[column] for column in self._store.open_assets().tolist()]
+        return [order for order in map(self.close_position, assets) if order is not None]
+
+    # Changes -------------------------------------------------------------------------------------------------------------
+
+    def update_order(self, order_id: str, **updates: float) -> bool:
+        """Change `quantity` (magnitude of the whole order), `limit_price`, `stop_price` or the trail of a pending order.
+
+        Returns False when the order is no longer pending. Raises ValueError for an unknown order, other keys, bad numbers,
+        prices that its type does not have, and a quantity that is not above what is filled.
+        """
+        row = self._row(order_id)
+        order = Order(self._store.order_columns, row, self._panels)
+        for name, value in updates.items():
+            if name not in _UPDATABLE:
+                raise ValueError(f"cannot update {name!r} of an order, only {', '.join(_UPDATABLE)}{did_you_mean(name, _UPDATABLE)}")
+            if not is_finite(value) or (name == "quantity" and value <= order.filled_quantity):
+                least = f" > {order.filled_quantity:g}, what is filled" if name == "quantity" else ""
+                raise ValueError(f"{name} of order {order_id} was {value!r} at {self._now()}: expected a finite number{least}")
+            if name != "quantity" and getattr(order, name) is None:
+                raise ValueError(f"order {order_id} is a {order.order_type.value} order and has no {name}")
+        limit, stop = (float(updates.get(name, _NONE)) for name in ("limit_price", "stop_price"))
+        if self.config.round_to_tick:
+            limit, stop = self._on_tick(self._columns[order.asset], limit, stop, buys=order.side is OrderSide.BUY)
+        numbers = [float(updates.get(name, _NONE)) for name in ("quantity", "trail_amount", "trail_percent")]
+        return bool(call("update")(self._address, row, numbers[0], limit, stop, numbers[1], numbers[2]))
+
+    def cancel_order(self, order_id: str) -> bool:
+        """Cancel a pending order. Returns False when it is no longer pending; raises ValueError for an unknown order."""
+        return bool(call("cancel")(self._address, self._row(id_of(order_id)), OrderReason.CANCELLED_BY_USER.value))
+
+    def cancel_all_orders(self, asset: str | None = None) -> int:
+        """Cancel every pending order (of an asset). Returns how many."""
+        return sum(self.cancel_order(order.order_id) for order in self.get_pending_orders(asset))
+
+    def get_order(self, order_id: str) -> Order:
+        """Return an order by id. Raises ValueError for an unknown id."""
+        return Order(self._store.order_columns, self._row(order_id), self._panels)
+
+    @property
+    def pending_orders(self) -> list[Order]:
+        """Orders that may still trade, in order of submission."""
+        live = self._store.live[: int(self._store.columns.live_count[0])]
+        return self._handles(live[self._store.orders["status"][live] == codes.OrderStatus.PENDING])
+
+    def get_pending_orders(self, asset: str | None = None) -> list[Order]:
+        """Return the orders that may still trade (of an asset), in order of submission."""
+        return [order for order in self.pending_orders if asset is None or order.asset == asset]
+
+    def get_rejected_orders(self, asset: str | None = None) -> list[Order]:
+        """Return the rejected orders of the run (of an asset)."""
+        used = self._store.used_orders()
+        rejected = self._handles(np.flatnonzero(used["status"] == codes.OrderStatus.REJECTED))
+        return [order for order in rejected if asset is None or order.asset == asset]
+
+    @property
+    def last_rejection_reason(self) -> str | None:
+        """Why the last rejected order was rejected, None without."""
+        rejected = np.flatnonzero(self._store.used_orders()["status"] == codes.OrderStatus.REJECTED)
+        return self._handles(rejected[-1:])[0].rejection_reason if len(rejected) else None
+
+    @property
+    def orders(self) -> list[Order]:
+        """All orders of the run, in order of submission."""
+        return self._handles(np.arange(int(self._store.columns.order_count[0])))
+
+    def get_orders(self, asset: str | None = None, status: OrderStatus | str | None = None) -> list[Order]:
+        """Return the orders of the run, those of an asset or status only when asked."""
+        wanted = None if status is None else member(OrderStatus, status, "status")
+        return [order for order in self.orders if asset in (None, order.asset) and wanted in (None, order.status)]
+
+    # Whole rows ------------------------------------------------------------------------------------------------------
+
+    def submit_orders(self, quantities: npt.ArrayLike, where: npt.ArrayLike | None = None) -> IntArray:
+        """Submit a market order for each asset: float[assets], signed; 0 is no order.
+
+        where: bool[assets], leaves out the assets that are False. Returns int64[assets], the number n of each order
+        "ORD-n", 0 for none. Raises ValueError for a wrong shape, and for NaN or infinity before anything is submitted.
+        """
+        return self._submit_row("submit_quantities", "quantity", quantities, where)
+
+    def order_target_weights(self, weights: npt.ArrayLike, where: npt.ArrayLike | None = None) -> IntArray:
+        """Bring each asset to a fraction of the account value: float[assets]; as `order_target_percent` for each asset in order.
+
+        Arguments, result and errors as `submit_orders`. Assets without a close now get no order.
+        """
+        if self._store.bar < 0:
+            return np.zeros(len(self._columns), dtype=np.int64)
+        return self._submit_row("submit_target_weights", "weight", weights, where)

@@ -1,0 +1,127 @@
+"""Rebalancing to target weights, the other half of `Broker`'s order entry."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ml4t_backtest.config import LateAssetPolicy, MissingPricePolicy, RebalanceMode
+from ml4t_backtest.orderchecks import OrderChecks, is_finite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ml4t_backtest.handles import Order
+    from ml4t_backtest.types import OrderType
+
+__all__ = ["Rebalancing"]
+
+_CENT = 0.01
+
+
+class Rebalancing(OrderChecks):
+    """Orders towards a set of weights."""
+
+    def rebalance_to_weights(self, weights: Mapping[str, float], order_type: OrderType | str = "market", **order: Any) -> list[Order]:
+        """Submit the orders that bring the account to target weights. Returns them: reductions, then closes, then purchases.
+
+        weights: asset to fraction of the account value, scaled by `rebalance_headroom_pct`. Positions that are not in it are
+        closed. Settings: an asset without a price is skipped, or priced at its last close (`missing_price_policy`); assets
+        seen on fewer than `late_asset_min_bars` bars are left out (`late_asset_policy`); changes of weight below
+        `target_weight_tolerance` are left alone; with `rebalance_frequency` ("daily", "weekly", "monthly", "quarterly",
+        "yearly") nothing happens on other bars than the first of the period. With `rebalance_mode` snapshot the account value
+        is taken once; in SAME_BAR mode hybrid fills each order at once, incremental also takes the account value anew. Raises
+        ValueError for unknown assets and for weights that are no finite numbers, before anything is submitted.
+        """
+        for asset, weight in weights.items():
+            self._column(asset)
+            if not is_finite(weight):
+                raise ValueError(self._bad_number("weight", weight, asset))
+        if self._store.bar < 0 or not self._is_due():
+            return []
+        config = self.config
+        equity = float(self._store.columns.equity[0])
+        if equity <= 0.0:
+            return []
+        closing = [name for name in self._open_names() if name not in weights]
+        plan = {asset: weight * config.rebalance_headroom_pct for asset, weight in weights.items() if self._is_seasoned(asset)}
+        before = {asset: self._weight_now(asset, equity) for asset in plan}
+        falling = [asset for asset, weight in plan.items() if weight < (before[asset] or 0.0)]
+        rising = [asset for asset in plan if asset not in falling]
+        made: list[Order | None] = []
+        for asset in falling:
+            made.append(self._towards(asset, plan[asset], equity, order_type, order))
+            equity = self._after_one(equity)
+        for asset in closing:
+            made.append(self.close_position(asset))  # type: ignore[attr-defined]
+            equity = self._after_one(equity)
+        for asset in rising:
+            made.append(self._towards(asset, plan[asset], equity, order_type, order))
+            equity = self._after_one(equity)
+        return [entry for entry in made if entry is not None]
+
+    def _towards(self, asset: str, weight: float, equity: float, order_type: OrderType | str, order: dict[str, Any]) -> Order | None:
+        price, held = self._price_for(asset), self._held(asset)
+        if price is None or price == 0.0:
+            return None
+        multiplier = float(self._store.multipliers[self._columns[asset]])
+        value = held * price * multiplier
+        delta = equity * weight - value
+        if abs(delta) < _CENT or (weight != 0.0 and abs(delta) < self.config.target_weight_tolerance * equity):
+            return None
+        quantity = -held if weight == 0.0 else delta / (price * multiplier)
+        submitted: Order | None = self.submit_order(asset, quantity, order_type=order_type, **order)  # type: ignore[attr-defined]
+        return submitted
+
+    def _after_one(self, equity: float) -> float:
+        """Fill what was just ordered where the mode says so, and return the account value for the next."""
+        mode = self.config.rebalance_mode
+        if mode is RebalanceMode.SNAPSHOT:
+            return equity
+        self.process_orders()  # type: ignore[attr-defined]
+        return float(self._store.columns.equity[0]) if mode is RebalanceMode.INCREMENTAL else equity
+
+    def _open_names(self) -> list[str]:
+        return [self._panels.assets[column] for column in self._store.open_assets().tolist()]
+
+    def _weight_now(self, asset: str, equity: float) -> float | None:
+        price = self._price_for(asset)
+        if price is None:
+            return None
+        return self._held(asset) * price * float(self._store.multipliers[self._columns[asset]]) / equity
+
+    def _price_for(self, asset: str) -> float | None:
+        """Return the close now, or the last one where the account says so."""
+        price = self._close_now(asset)
+        if price is not None or self.config.missing_price_policy is MissingPricePolicy.SKIP:
+            return price
+        closes = self._store.market.close[: self._store.columns.row[0] + 1, self._columns[asset]]
+        known = closes[closes == closes]  # noqa: PLR0124 - NaN
+        return float(known[-1]) if len(known) else None
+
+    def _is_seasoned(self, asset: str) -> bool:
+        if self.config.late_asset_policy is LateAssetPolicy.ALLOW:
+            return True
+        closes = self._store.market.close[: self._store.columns.row[0] + 1, self._columns[asset]]
+        return int((closes == closes).sum()) >= self.config.late_asset_min_bars  # noqa: PLR0124 - NaN
+
+    def _is_due(self) -> bool:
+        """Tell whether this bar begins a period of `rebalance_frequency`."""
+        frequency = self.config.rebalance_frequency
+        if frequency is None:
+            return True
+        bar = self._store.bar
+        return bar == 0 or _period(self._panels.timestamps[bar], frequency) != _period(self._panels.timestamps[bar - 1], frequency)
+
+
+def _period(when: Any, frequency: str) -> tuple[int, ...]:
+    periods = {
+        "daily": (when.year, when.month, when.day),
+        "weekly": tuple(when.isocalendar())[:2],
+        "monthly": (when.year, when.month),
+        "quarterly": (when.year, math.ceil(when.month / 3)),
+        "yearly": (when.year,),
+    }
+    if frequency not in periods:
+        raise ValueError(f"rebalance_frequency was {frequency!r}, expected one of {list(periods)}")
+    return periods[frequency]
