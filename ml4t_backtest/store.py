@@ -124,6 +124,7 @@ class Store:
         self.state = np.zeros(1, dtype=state_dtype)
         self.positions = np.zeros(assets, dtype=position_dtype)
         self.positions["slot"] = -1
+        self.positions["multiplier"] = terms.contracts["multiplier"]
         self.open_list = np.zeros(2 * assets + 8, dtype=np.int64)
         self.orders = np.zeros(capacity, dtype=order_dtype)
         self.live = np.zeros(capacity, dtype=np.int64)

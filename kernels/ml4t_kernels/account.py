@@ -285,21 +285,18 @@ def close_fraction(ledger: Ledger, asset: int, quantity: float) -> None:
 
 
 @kernel
-def _widen(params: Record, position: Record, bar: Bar, asset: int, number: int) -> None:
-    """Widen water marks and excursions at the end of a bar.
+def _widen(position: Record, high: float, low: float) -> None:
+    """Widen water marks and excursions at the end of a bar by its high and low price, both the close where only that counts.
 
-    params: in. position: in-out. bar: in. asset: column. number: of the bar.
+    position: in-out.
     """
-    high = low = bar.close[asset]
-    if params["marks_extreme"] == 1 and position["entry_bar"] < number:
-        high, low = bar.high[asset], bar.low[asset]
+    held, entry = position["quantity"], position["entry_price"]
     if high > position["high_water_mark"]:
         position["high_water_mark"] = high
     if low < position["low_water_mark"]:
         position["low_water_mark"] = low
-    longs = position["quantity"] > 0.0
-    best = excursion(position["entry_price"], high if longs else low, position["quantity"])
-    worst = excursion(position["entry_price"], low if longs else high, position["quantity"])
+    best = excursion(entry, high if held > 0.0 else low, held)
+    worst = best if high == low else excursion(entry, low if held > 0.0 else high, held)
     if best > position["max_favorable_excursion"]:
         position["max_favorable_excursion"] = best
     if worst < position["max_adverse_excursion"]:
@@ -337,24 +334,30 @@ def mark(ledger: Ledger, bar: Bar) -> None:
         _settle_futures(ledger, bar)
     equity = state["cash"]
     initial = maintenance = shorts = 0.0
-    totals = params["leverage"] == 1
+    # Settings and clock are read once: a store to a position may alias them, so the compiler would load them again for each.
+    requirements, extreme = params["leverage"] == 1, params["marks_extreme"] == 1
+    price_field, number = params["price_field"], state["bar"]
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
         position = ledger.positions[asset]
-        price = market_price(params["price_field"], bar, asset) if at_pass else bar.close[asset]
-        if not isnan(price):
+        price = market_price(price_field, bar, asset) if at_pass else bar.close[asset]
+        if isnan(price):
+            price = position["current_price"]
+        else:
             position["current_price"] = price
             if closing:
-                _widen(params, position, bar, asset, state["bar"])
-        price = position["current_price"]
+                if extreme and position["entry_bar"] < number:
+                    _widen(position, bar.high[asset], bar.low[asset])
+                else:
+                    _widen(position, price, price)
         held = position["quantity"]
-        contract = ledger.contracts[asset]
-        equity += notional(held, price - position["basis"], contract["multiplier"])
-        if totals:
+        equity += notional(held, price - position["basis"], position["multiplier"])
+        if requirements:
+            contract = ledger.contracts[asset]
             initial += initial_requirement(contract, held, price)
             maintenance += maintenance_requirement(contract, held, price)
         elif at_pass:
-            shorts += locked_value(position, contract)
+            shorts += locked_value(position, ledger.contracts[asset])
     state["equity"] = equity
     state["initial_requirement"] = initial
     state["maintenance_requirement"] = maintenance
