@@ -153,9 +153,7 @@ class AccountState:
             # The commission of a flip belongs to the closed and the opened part by their sizes, as in the ledger.
             share = commission if position is None else commission - commission * (abs(held) / abs(quantity))
             basis = price if terms["settles"] else 0.0
-            self.positions[asset] = Position(
-                asset, new, price, when, multiplier=terms["multiplier"], entry_commission=max(share, 0.0), basis=basis
-            )
+            self.positions[asset] = Position(asset, new, price, when, multiplier=terms["multiplier"], entry_commission=share, basis=basis)
             return
         if _is_dust(held, new):
             del self.positions[asset]
@@ -196,8 +194,8 @@ class AccountState:
     # For policies and the gatekeeper ------------------------------------------------------------------------------------
 
     def holding(self, asset: str) -> dict[str, float]:
-        """Return quantity, entry_price, current_price and basis of an asset by name, all 0 when flat."""
-        names = ("quantity", "entry_price", "current_price", "basis")
+        """Return quantity, entry_price, current_price, basis and multiplier of an asset by name, all 0 when flat."""
+        names = ("quantity", "entry_price", "current_price", "basis", "multiplier")
         position = self.positions.get(asset)
         return {name: 0.0 if position is None else float(getattr(position, name)) for name in names}
 

@@ -61,7 +61,7 @@ class Gatekeeper:
     TypeError for a model without `calculate`, ValueError for a buffer outside [0, 1].
     """
 
-    def __init__(  # noqa: PLR0913 - the models of a run
+    def __init__(
         self,
         account: GuardedAccount,
         commission_model: CommissionModel | AccountPolicy | None = None,
@@ -117,7 +117,8 @@ class Gatekeeper:
         finite(f"order of {asset!r}", price=price)
         multiplier = float(self.account.terms_of(asset)["multiplier"])
         facts = self.account.facts_of(asset)
-        volume = facts.pop("volume", None) if volume is None else volume
+        traded = facts.pop("volume", None)
+        volume = traded if volume is None else volume
         moved, slippage, commission = price, 0.0, 0.0
         if self.market_impact_model is not None:
             moved = price + self.market_impact_model.calculate(abs(quantity), price, volume, quantity > 0.0)
@@ -138,7 +139,7 @@ class Gatekeeper:
         finite(f"order of {order.asset!r}", quantity=order.quantity)
         if order.quantity == 0.0:
             raise ValueError(f"order of {order.asset!r}: quantity was 0, expected a number other than 0")
-        left = max(0.0, abs(order.quantity) - abs(getattr(order, "filled_quantity", None) or 0.0))
+        left: float = max(0.0, abs(order.quantity) - abs(getattr(order, "filled_quantity", None) or 0.0))
         side = order.side
         buys = order.quantity > 0.0 if side is None else member(OrderSide, side, "side") is OrderSide.BUY
         if getattr(order, "reduce_only", False):

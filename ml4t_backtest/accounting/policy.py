@@ -103,7 +103,7 @@ class AccountPolicy(Protocol):
         """Return the value of what the account can open now [money]."""
         ...
 
-    def judge(  # noqa: PLR0913 - an order and the two settings of its check
+    def judge(
         self,
         account: AccountView,
         asset: str,
@@ -238,7 +238,7 @@ class UnifiedAccountPolicy:
         requirement = account.maintenance_requirement if by_maintenance else account.initial_requirement
         return max(0.0, (account.total_equity - (account.cash - available) - requirement) / self.initial_margin)
 
-    def judge(  # noqa: PLR0913 - an order and the two settings of its check
+    def judge(
         self,
         account: AccountView,
         asset: str,
@@ -277,7 +277,7 @@ class UnifiedAccountPolicy:
         text = self._refusal(code, held, quantity, terms, float(need), float(have)) if code else ""
         return Verdict(not code, text, ORDER_REASONS[code], float(need), float(have))
 
-    def _refusal(self, code: int, held: float, quantity: float, terms: Record, need: float, have: float) -> str:  # noqa: PLR0913
+    def _refusal(self, code: int, held: float, quantity: float, terms: Record, need: float, have: float) -> str:
         where = "in this account" if self.allow_leverage else "in cash account"
         reason = ORDER_REASONS[code]
         if reason is OrderReason.REVERSAL_NOT_ALLOWED:
@@ -309,7 +309,7 @@ class UnifiedAccountPolicy:
         """Say whether a signed quantity may be opened at a price, costs aside: (ok, refusal). A position of the asset is added to."""
         return self._ask(asset, quantity, price, self._account(cash, current_positions))
 
-    def validate_position_change(  # noqa: PLR0913 - published
+    def validate_position_change(
         self,
         asset: str,
         current_quantity: float,
@@ -323,10 +323,9 @@ class UnifiedAccountPolicy:
         Raises ValueError when `current_quantity` is not that of `current_positions`.
         """
         account = self._account(cash, current_positions)
-        if account.get_position_quantity(asset) != current_quantity:
-            raise ValueError(
-                f"current_quantity was {current_quantity!r} for {asset!r}, but current_positions has {account.get_position_quantity(asset)!r}"
-            )
+        held = account.get_position_quantity(asset)
+        if held != current_quantity:
+            raise ValueError(f"current_quantity was {current_quantity!r} for {asset!r}, but current_positions has {held!r}")
         return self._ask(asset, quantity_delta, price, account)
 
     def _ask(self, asset: str, quantity: float, price: float, account: AccountState) -> tuple[bool, str]:

@@ -122,11 +122,9 @@ class Position:
         self.high_water_mark = max(self.high_water_mark, high)
         self.low_water_mark = min(self.low_water_mark, low)
         best, worst = (high, low) if self.quantity > 0.0 else (low, high)
-        # An entry at 0 makes the move NaN; a comparison with NaN is false, so it widens nothing.
-        if self._move_to(best) > self.max_favorable_excursion:
-            self.max_favorable_excursion = self._move_to(best)
-        if self._move_to(worst) < self.max_adverse_excursion:
-            self.max_adverse_excursion = self._move_to(worst)
+        # An entry at 0 makes the move NaN, which widens nothing as the second argument of max and min.
+        self.max_favorable_excursion = max(self.max_favorable_excursion, self._move_to(best))
+        self.max_adverse_excursion = min(self.max_adverse_excursion, self._move_to(worst))
 
     def _move_to(self, price: float) -> float:
         if self.entry_price == 0.0:
