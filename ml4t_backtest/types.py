@@ -1,12 +1,15 @@
 """Public enumerations and the plain records of a result: `Fill` and `Trade`.
 
-Member names equal those of the kernel codes, member values are the strings of the output frames.
+Member names equal those of the kernel codes, member values are the strings of the output frames. User code also imports
+`AssetClass`, `ContractSpec`, `Order`, `Position` and `AssetTradingStats` from here; they live in other rooms and are fetched from
+there on first use.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from ml4t_backtest.hints import did_you_mean
@@ -14,15 +17,25 @@ from ml4t_backtest.hints import did_you_mean
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ml4t_backtest.accounting.position import Position
+    from ml4t_backtest.contracts import AssetClass, ContractSpec
+    from ml4t_backtest.orderhandle import Order
+    from ml4t_backtest.trading_stats import AssetTradingStats
+
 __all__ = [
+    "AssetClass",
+    "AssetTradingStats",
+    "ContractSpec",
     "ExecutionMode",
     "ExecutionPrice",
     "ExitReason",
     "Fill",
+    "Order",
     "OrderReason",
     "OrderSide",
     "OrderStatus",
     "OrderType",
+    "Position",
     "StopFillMode",
     "StopLevelBasis",
     "TimeInForce",
@@ -32,6 +45,21 @@ __all__ = [
 ]
 
 E = TypeVar("E", bound=Enum)
+
+_ELSEWHERE = {
+    "AssetClass": "contracts",
+    "AssetTradingStats": "trading_stats",
+    "ContractSpec": "contracts",
+    "Order": "orderhandle",
+    "Position": "accounting.position",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _ELSEWHERE.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ml4t_backtest.types' has no attribute {name!r}{did_you_mean(name, __all__)}")
+    return getattr(import_module(f"ml4t_backtest.{home}"), name)
 
 
 class OrderType(Enum):

@@ -29,6 +29,7 @@ from ml4t_backtest.config.choices import (
 )
 from ml4t_backtest.config.presets import PRESETS_DIR, Mode, list_presets
 from ml4t_backtest.config.settings import BacktestConfig, StatsConfig
+from ml4t_backtest.types import ExecutionMode, ExecutionPrice, StopFillMode, StopLevelBasis
 
 # Names that user code imports from here.
 CommissionModel = CommissionType
@@ -46,6 +47,8 @@ __all__ = [
     "CommissionType",
     "DataFrequency",
     "EntryOrderPriority",
+    "ExecutionMode",
+    "ExecutionPrice",
     "FillOrdering",
     "FillTiming",
     "InitialHwmSource",
@@ -61,6 +64,8 @@ __all__ = [
     "SlippageModel",
     "SlippageType",
     "StatsConfig",
+    "StopFillMode",
+    "StopLevelBasis",
     "SubmissionBarRange",
     "TrailHwmSource",
     "TrailStopTiming",

@@ -187,7 +187,11 @@ class TrailStopTiming(str, Enum):
 
 
 class RebalanceMode(str, Enum):
-    """Whether a rebalance prices all orders at once, or each after the fills of those before."""
+    """When the orders of one rebalance trade, in an account that fills on the same bar.
+
+    snapshot: all are sized and submitted first. hybrid: all are sized first, and each is filled before the next is submitted.
+    incremental: as hybrid, and each is sized from the account as it is by then.
+    """
 
     SNAPSHOT = "snapshot"
     INCREMENTAL = "incremental"

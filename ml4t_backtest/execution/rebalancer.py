@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from ml4t_backtest.config.choices import RebalanceMode
 from ml4t_backtest.execution.planning import checked_weights, make_plan, plan_trade, read_account, trades_whole_shares
 from ml4t_backtest.execution.result import RebalanceResult
 from ml4t_backtest.models.checks import not_negative, positive
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["RebalanceConfig", "RebalanceMode", "TargetWeightExecutor", "WeightProvider"]
 
 _NOT_CALLED_FOR = ("weight_change_too_small", "trade_value_too_small", "rounds_to_zero_shares")
-
-
-class RebalanceMode(str, Enum):
-    """When the orders of one rebalance trade, in an account that fills on the same bar.
-
-    snapshot: all are sized and submitted first. hybrid: all are sized first, and each is filled before the next is submitted.
-    incremental: as hybrid, and each is sized from the account as it is by then.
-    """
-
-    SNAPSHOT = "snapshot"
-    INCREMENTAL = "incremental"
-    HYBRID = "hybrid"
 
 
 @runtime_checkable

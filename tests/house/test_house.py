@@ -20,6 +20,7 @@ KERNELS = sorted((ROOT / "kernels" / "ml4t_kernels").glob("*.py"))
 FACADE = sorted((ROOT / "ml4t_backtest").rglob("*.py"))
 SOURCES = [*KERNELS, *FACADE]
 HOUSEHOLD = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+OTHER_NAMES = {"BacktestEngine": "Engine", "TrailHwmSource": "WaterMarkSource"}
 LAYOUTS = [name for name in dtypes.__all__ if name.endswith("_dtype")]
 
 
@@ -79,7 +80,7 @@ def test_the_root_lists_its_names_once_more_for_type_checkers() -> None:
     assert typed == lazy
     assert sorted(lazy) == sorted(ml4t_backtest.__all__)
     for name in ml4t_backtest.__all__:
-        assert getattr(ml4t_backtest, name).__name__ == name
+        assert getattr(ml4t_backtest, name).__name__ == OTHER_NAMES.get(name, name)
     with pytest.raises(AttributeError, match="did you mean 'DataFeed'"):
         _ = ml4t_backtest.DataFed
 
