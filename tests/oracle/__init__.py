@@ -2,8 +2,20 @@
 
 from tests.oracle.broker import Broker
 from tests.oracle.costs import Commission, CostModel
+from tests.oracle.limit_types import (
+    ConditionalValueAtRisk,
+    DailyLoss,
+    Drawdown,
+    FactorExposure,
+    GrossExposure,
+    LargestPosition,
+    NetExposure,
+    PositionsLimit,
+    SectorExposure,
+    ValueAtRisk,
+)
 from tests.oracle.oracle import Oracle
-from tests.oracle.records import CashFlow, OracleFill, OracleOrder, OracleResult, OracleTrade
+from tests.oracle.records import Alert, CashFlow, OracleFill, OracleOrder, OracleResult, OracleTrade
 from tests.oracle.rule_types import (
     AllOf,
     AnyOf,
@@ -21,20 +33,30 @@ from tests.oracle.rule_types import (
 from tests.oracle.settings import Contract, Settings
 
 __all__ = [
+    "Alert",
     "AllOf",
     "AnyOf",
     "Broker",
     "CashFlow",
     "Chain",
     "Commission",
+    "ConditionalValueAtRisk",
     "Contract",
     "CostModel",
+    "DailyLoss",
+    "Drawdown",
+    "FactorExposure",
+    "GrossExposure",
+    "LargestPosition",
+    "NetExposure",
     "Oracle",
     "OracleFill",
     "OracleOrder",
     "OracleResult",
     "OracleTrade",
+    "PositionsLimit",
     "ScaledExit",
+    "SectorExposure",
     "Settings",
     "SignalExit",
     "StopLoss",
@@ -42,6 +64,7 @@ __all__ = [
     "Tightening",
     "TimeExit",
     "TrailingStop",
+    "ValueAtRisk",
     "VolatilityStop",
     "VolatilityTrailingStop",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.oracle.bars import Bar, Session
 from tests.oracle.numbers import Number
-from tests.oracle.records import CashFlow, OracleFill, OracleOrder, OraclePosition, OracleTrade
+from tests.oracle.records import Alert, CashFlow, OracleFill, OracleOrder, OraclePosition, OracleTrade
 from tests.oracle.settings import Rules
 
 
@@ -29,14 +29,26 @@ class Account:
     fills: list[OracleFill] = field(default_factory=list)
     trades: list[OracleTrade] = field(default_factory=list)
     cash_flows: list[CashFlow] = field(default_factory=list)
-    unsettled: list[tuple[int, Number]] = field(default_factory=list)  # (bar of release, amount)
-    passes: int = 0
-    pass_value: Any = None  # account value and requirement of the running pass, leveraged accounts only
+    alerts: list[Alert] = field(default_factory=list)
+    settling: list[Number] = field(init=False)  # proceeds by the bar of their release, modulo 8
+    unsettled: Number = field(init=False)
+    pass_value: Any = None  # account value, requirement and short value of the running pass
     pass_requirement: Any = None
+    pass_short_value: Any = None
     rule_exit_bar: dict[str, int] = field(default_factory=dict)  # last bar on which a rule closed the asset's position
     asset_rules: dict[str, Any] = field(default_factory=dict)
     global_rule: Any = None
     session_start_time: int | None = None  # time of the first bar of the present session
+    start_value: Number = field(init=False)  # what the portfolio limits remember: account values of step 5
+    last_value: Number = field(init=False)
+    peak_value: Number = field(init=False)
+    returns: list[Number] = field(default_factory=list)
+    blocked: bool = False  # no new risk until the next check of the portfolio limits
+    halted: bool = False  # no new risk any more
+
+    def __post_init__(self) -> None:
+        self.settling, self.unsettled = [self.rules.zero] * 8, self.rules.zero
+        self.start_value = self.last_value = self.peak_value = self.cash
 
     def quantity(self, asset: str) -> Number:
         position = self.positions.get(asset)
@@ -45,6 +57,11 @@ class Account:
     def position_number(self, asset: str) -> int | None:
         position = self.positions.get(asset)
         return None if position is None else position.number
+
+    def pending_exit(self, asset: str) -> OracleOrder | None:
+        """The last exit of a rule, a margin call or a portfolio limit for the present position, while it is pending."""
+        order = self.positions[asset].last_exit
+        return order if order is not None and order.status == "pending" else None
 
     def value(self, asset: str) -> Number:
         """The value of a position at its mark; 0 without one."""
@@ -56,16 +73,17 @@ class Account:
     def requirement(self, asset: str, x: Number, price: Number, kind: str) -> Number:
         """The initial or maintenance requirement of a quantity at a price."""
         contract, settings = self.rules.contracts[asset], self.rules.settings
-        money = contract.initial_margin
+        multiplier: Number = contract.multiplier
+        money: Number | None = contract.initial_margin
         if kind == "maintenance" and contract.maintenance_margin is not None:
             money = contract.maintenance_margin
         if money is not None:
             return abs(x) * money
         if kind == "initial":
-            rate = settings.initial_margin
+            rate: Number = settings.initial_margin
         else:
             rate = settings.short_maintenance_margin if x < 0 else settings.long_maintenance_margin
-        return abs(x * price) * contract.multiplier * rate
+        return abs(x * price) * multiplier * rate
 
     def marked_requirement(self, asset: str, kind: str) -> Number:
         position = self.positions.get(asset)
@@ -99,28 +117,42 @@ class Account:
 
     def available_cash(self, without: str | None = None) -> Number:
         """`without`: the asset whose short is being flipped, which locks nothing."""
-        free = self.cash - self._locked(without) - self._unsettled_cash()
+        free = self.cash - self._locked(without)
+        if self.rules.settings.settlement_reduces_buying_power:
+            free = free - self.unsettled
         return free * (1 - self.rules.settings.cash_buffer_pct) if free > 0 else free
 
     def _locked(self, without: str | None) -> Number:
-        policy = self.rules.settings.short_cash_policy
-        total = self.rules.zero
-        if self.rules.leveraged or policy == "credit":
-            return total
-        for asset, position in self.positions.items():
-            if position.quantity < 0 and asset != without:
-                total = total + abs(position.quantity) * position.entry_price * self.rules.multipliers[asset]
-        return 2 * total if policy == "lock_notional" else total
+        if not self.rules.locks_cash:
+            return self.rules.zero
+        total: Number = self.pass_short_value
+        if without is not None:
+            total = total - self.short_value(without)
+        return 2 * total if self.rules.settings.short_cash_policy == "lock_notional" else total
 
-    def _unsettled_cash(self) -> Number:
+    def short_value(self, asset: str) -> Number:
+        """What a short position was sold for; 0 without one."""
+        position = self.positions.get(asset)
+        if position is None or not position.quantity < 0:
+            return self.rules.zero
+        return abs(position.quantity) * position.entry_price * self.rules.multipliers[asset]
+
+    def total_short_value(self) -> Number:
         total = self.rules.zero
-        if self.rules.settings.settlement_reduces_buying_power:
-            for _, amount in self.unsettled:
-                total = total + amount
+        for asset in self.positions:
+            total = total + self.short_value(asset)
         return total
 
+    def settle_later(self, amount: Number) -> None:
+        slot = (self.bar_index + self.rules.settings.settlement_delay) % 8
+        self.settling[slot] = self.settling[slot] + amount
+        self.unsettled = self.unsettled + amount
+
     def release_settled(self) -> None:
-        self.unsettled = [(bar, amount) for bar, amount in self.unsettled if bar > self.bar_index]
+        self.settling[self.bar_index % 8] = self.rules.zero
+        self.unsettled = self.rules.zero
+        for amount in self.settling:
+            self.unsettled = self.unsettled + amount
 
     def record_cash_flow(self, asset: str | None, kind: str, amount: Number) -> None:
         self.cash = self.cash + amount

@@ -238,7 +238,7 @@ class Broker:
 
     def _tick(self, asset: str, price: Number | None, *, down: bool) -> Number | None:
         """No order becomes more aggressive than asked: the caller knows which way that is."""
-        tick = self._rules.contracts[asset].tick_size
+        tick: Number | None = self._rules.contracts[asset].tick_size
         if price is None or tick is None or not self._rules.settings.round_to_tick:
             return price
         slack = self._rules.number(1e-9)

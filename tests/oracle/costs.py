@@ -22,7 +22,7 @@ class Commission:
     rate: Any = 0
     per_unit: Any = 0
     per_order: Any = 0
-    minimum: Any = 0
+    minimum: Any = None  # None: none, so that rebates stay
     maker_rate: Any = None  # None: the rate
     value_tiers: tuple[tuple[Any, Any], ...] = ()  # (limit of the fill's value, rate)
     quantity_tiers: tuple[tuple[Any, Any], ...] = ()  # (limit of the fill's quantity, amount per unit)
@@ -65,6 +65,10 @@ class Costs:
             return None
         return self.zero if bar.volume < self.min_volume else bar.volume * self.participation
 
+    def known(self, bar: Bar) -> bool:
+        """Does the bar have the columns that the slippage needs?"""
+        return self.slippage_kind != "bid_ask" or (bar.bid is not None and bar.ask is not None)
+
     def impact(self, q: Number, base: Number, bar: Bar) -> Number:
         numbers, volume = self.impact_numbers, bar.volume
         if self.impact_kind == "none":
@@ -91,7 +95,9 @@ class Costs:
         if self.slippage_kind == "spread":
             return numbers[0] / 2
         if self.slippage_kind == "bid_ask":
-            return self.zero if bar.bid is None or bar.ask is None else (bar.ask - bar.bid) / 2
+            assert bar.bid is not None
+            assert bar.ask is not None
+            return (bar.ask - bar.bid) / 2
         if volume is None or volume == 0:
             return self.zero
         if self.slippage_kind == "volume_share":
@@ -117,14 +123,16 @@ class Costs:
     def raw_commission(self, q: Number, price: Number, m: Number, maker: bool) -> Number:
         c = self.commission
         notional = abs(q * price) * m
+        rate: Number = c.maker_rate if maker and c.maker_rate is not None else c.rate
+        per_unit: Number = c.per_unit
         if c.value_tiers:
             return notional * _tier(c.value_tiers, notional)
         if c.quantity_tiers:
             return abs(q) * _tier(c.quantity_tiers, abs(q))
         if c.largest_of:
-            return max(c.per_trade, abs(q) * c.per_unit, notional * c.rate)
-        rate = c.maker_rate if maker and c.maker_rate is not None else c.rate
-        return notional * rate + abs(q) * c.per_unit
+            least: Number = c.per_trade
+            return max(least, abs(q) * per_unit, notional * c.rate)
+        return notional * rate + abs(q) * per_unit
 
     def commission_of(self, order: OracleOrder, price: Number, m: Number, maker: bool) -> Callable[[Number], Number]:
         """What the next fill of the order would pay, as a function of its quantity; nothing for nothing."""
@@ -133,16 +141,16 @@ class Costs:
             if q == 0:
                 return self.zero
             raw = order.raw_commission + self.raw_commission(q, price, m, maker)
-            return max(raw + self.commission.per_order, self.commission.minimum) - order.commission
+            total: Number = raw + self.commission.per_order
+            least: Number | None = self.commission.minimum
+            return (total if least is None else max(total, least)) - order.commission
 
         return pay
 
 
-def _tier(tiers: tuple[tuple[Any, Any], ...], size: Number) -> Any:
-    for limit, value in tiers:
-        if limit >= size:
-            return value
-    return tiers[-1][1]
+def _tier(tiers: tuple[tuple[Any, Any], ...], size: Number) -> Number:
+    found: Number = next((value for limit, value in tiers if limit >= size), tiers[-1][1])
+    return found
 
 
 def build_costs(model: CostModel, number: NumberType) -> Costs:
@@ -176,10 +184,11 @@ def _build_commission(model: Any, number: NumberType) -> Commission:
     def tiers(pairs: Any) -> Any:
         return tuple((convert(number, limit, "tier"), convert(number, value, "tier")) for limit, value in pairs)
 
-    names = ("rate", "per_unit", "per_order", "minimum", "per_trade")
+    names = ("rate", "per_unit", "per_order", "per_trade")
     amounts: dict[str, Any] = {name: convert(number, getattr(model, name), name) for name in names}
     return Commission(
         **amounts,
+        minimum=optional(number, model.minimum, "minimum"),
         maker_rate=optional(number, model.maker_rate, "maker_rate"),
         value_tiers=tiers(model.value_tiers),
         quantity_tiers=tiers(model.quantity_tiers),

@@ -19,6 +19,8 @@ def happen(account: Account, events: Sequence[Event]) -> None:
             raise ValueError(f"unknown asset: {asset}")
         value = convert(account.rules.number, raw, kind)
         position, m = account.positions.get(asset), account.rules.multipliers[asset]
+        if kind == "funding" and account.rules.settings.account == "cash":
+            raise ValueError("a cash account pays no funding")
         if kind == "split":
             _split(account, asset, value)
         elif kind not in ("dividend", "funding"):
@@ -33,7 +35,8 @@ def _split(account: Account, asset: str, f: Number) -> None:
     position, lot, number = account.positions.get(asset), account.rules.lots[asset], account.rules.number
     if position is not None:
         exact = position.quantity * f
-        for name in ("entry_price", "current_price", "high_mark", "low_mark", "basis", "signal_price"):
+        position.initial_quantity = position.initial_quantity * f
+        for name in ("entry_price", "entry_slippage", "current_price", "high_mark", "low_mark", "basis", "signal_price"):
             value = getattr(position, name)
             if value is not None:
                 setattr(position, name, value / f)
@@ -61,11 +64,12 @@ def pay_out(account: Account, asset: str, rest: Number) -> None:
 
 def _split_order(account: Account, order: OracleOrder, f: Number) -> None:
     lot, number = account.rules.lots[order.asset], account.rules.number
-    for name in ("quantity", "filled_quantity", "taken", "displayed_quantity"):
+    order.quantity = signed(steps_down(number, abs(order.quantity * f), lot), order.quantity)
+    for name in ("filled_quantity", "taken", "displayed_quantity"):
         value = getattr(order, name)
         if value is not None:
-            setattr(order, name, signed(steps_down(number, abs(value * f), lot), value))
-    for name in ("limit_price", "stop_price", "trail_amount", "signal_price"):
+            setattr(order, name, value * f)
+    for name in ("limit_price", "stop_price", "trail_amount", "signal_price", "filled_price"):
         value = getattr(order, name)
         if value is not None:
             setattr(order, name, value / f)
@@ -85,6 +89,6 @@ def pay_interest(account: Account) -> None:
     rate = settings.cash_interest_rate if account.cash > 0 else settings.margin_interest_rate
     account.record_cash_flow(None, "interest", account.cash * rate * t)
     for asset, position in account.positions.items():
-        if position.quantity < 0:
+        if position.quantity < 0 and asset not in account.rules.futures:
             notional = abs(position.quantity * position.current_price) * account.rules.multipliers[asset]
             account.record_cash_flow(asset, "borrow", -(notional * settings.borrow_rate * t))

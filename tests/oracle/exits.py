@@ -13,7 +13,6 @@ from tests.oracle import rule_types as kinds
 from tests.oracle.account import Account, price_return
 from tests.oracle.bars import Bar
 from tests.oracle.fills import exit_order
-from tests.oracle.margin import pending_calls
 from tests.oracle.numbers import Number, optional, steps_down
 from tests.oracle.records import OraclePosition
 
@@ -61,17 +60,24 @@ class Look:
         chosen = position.signal_price if basis == "signal_price" else None
         return position.entry_price if chosen is None else chosen
 
-    def down(self, price: Number, pct: Number) -> Number:
-        return price * (1 - pct) if self.is_long else price * (1 + pct)
+    def down(self, price: Number, pct: Number) -> Number | None:
+        """The level `pct` from the price on its losing side; None, which nothing reaches, from a price of 0."""
+        if price == 0:
+            return None
+        return price * (1 - pct) if self.is_long == (price > 0) else price * (1 + pct)
 
-    def up(self, price: Number, pct: Number) -> Number:
-        return price * (1 + pct) if self.is_long else price * (1 - pct)
+    def up(self, price: Number, pct: Number) -> Number | None:
+        return self.down(price, -pct)
 
-    def below(self, price: Number, level: Number) -> bool:
+    def below(self, price: Number, level: Number | None) -> bool:
         """At the level or on its losing side."""
+        if level is None:
+            return False
         return price <= level if self.is_long else price >= level
 
-    def above(self, price: Number, level: Number) -> bool:
+    def above(self, price: Number, level: Number | None) -> bool:
+        if level is None:
+            return False
         return price >= level if self.is_long else price <= level
 
     def r(self, price: Number) -> Number | None:
@@ -86,7 +92,7 @@ def follow_rules(account: Account) -> None:
     """Step 3, in position order."""
     for asset, position in list(account.positions.items()):
         rule = position.rule or account.asset_rules.get(asset) or account.global_rule
-        if rule is None or asset not in account.bars or _is_leaving(account, asset, position):
+        if rule is None or asset not in account.bars or _is_leaving(account, asset):
             continue
         look = Look(account, asset, position, account.bars[asset])
         rule = kinds.in_numbers(rule, account.rules.number)
@@ -96,9 +102,10 @@ def follow_rules(account: Account) -> None:
             _submit(look, found)
 
 
-def _is_leaving(account: Account, asset: str, position: OraclePosition) -> bool:
-    exits = (order for order in account.pending if order.rule and order.bound == position.number)
-    return any(exits) or bool(pending_calls(account, asset))
+def _is_leaving(account: Account, asset: str) -> bool:
+    """The last exit already takes all of the position."""
+    order = account.pending_exit(asset)
+    return order is not None and order.left >= abs(account.quantity(asset))
 
 
 def _submit(look: Look, found: Exit) -> None:
@@ -134,8 +141,8 @@ def _all_of(look: Look, rule: kinds.AllOf, path: tuple[int, ...]) -> Exit | None
     first = found[0] if found else None
     if first is None or None in found:
         return None
-    # Only the first rule gives its part, so only its target is used up.
-    return replace(_at_close(look, first.reason), size=first.size, used=first.used)
+    used = tuple(key for each in found if each is not None for key in each.used)
+    return replace(_at_close(look, first.reason), size=first.size, used=used)
 
 
 def _at_close(look: Look, reason: str) -> Exit:
@@ -146,12 +153,13 @@ def _at_close(look: Look, reason: str) -> Exit:
 
 
 def _slipped(look: Look, price: Number) -> Number:
-    rate = look.account.rules.settings.stop_slippage_rate
+    rate: Number = look.account.rules.settings.stop_slippage_rate
     return price * (1 - rate) if look.is_long else price * (1 + rate)
 
 
-def _by_mode(look: Look, reason: str, level: Number, *, gapped: bool, extreme: Number) -> Exit:
+def _by_mode(look: Look, reason: str, level: Number | None, *, gapped: bool, extreme: Number) -> Exit:
     """The price by `stop_fill_mode`; gapped: the open is already at the level or beyond it."""
+    assert level is not None
     mode = look.account.rules.settings.stop_fill_mode
     if mode == "next_bar_open":
         return Exit(reason, deferred=True, at_open=True)
@@ -179,16 +187,18 @@ def _trailing_stop(look: Look, rule: kinds.TrailingStop, _: tuple[int, ...]) -> 
     settings, bar = look.account.rules.settings, look.bar
     timing = settings.trail_stop_timing
     level = look.down(look.mark, rule.pct)
+    if level is None:
+        return None
     moved = max(look.mark, look.best) if look.is_long else min(look.mark, look.best)
     level2 = look.down(moved, rule.pct)
-    opened_below = look.below(bar.open, level)
-    tested = level2 if timing == "intrabar" else level
-    if opened_below and (timing == "intrabar" or look.below(look.worst, level)):
+    if look.below(bar.open, level) and (timing == "intrabar" or look.below(look.worst, level)):
         if settings.stop_fill_mode == "next_bar_open":
             return Exit(rule.reason, deferred=True, at_open=True)
         return Exit(rule.reason, price=_slipped(look, bar.open))
+    tested = level2 if timing == "intrabar" else level
     if look.below(look.worst, tested):
-        return _by_mode(look, rule.reason, tested, gapped=look.below(bar.open, tested), extreme=look.worst)
+        # The open came before the extreme that made the second level, and it was not at the first one.
+        return _by_mode(look, rule.reason, tested, gapped=False, extreme=look.worst)
     if timing == "vbt_pro" and look.below(bar.close, level2):
         return Exit(rule.reason, price=_slipped(look, bar.close))
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.oracle import links
 from tests.oracle.account import Account
-from tests.oracle.gate import Proposal, cut_to_money, opening_need, opposite, over_limits, propose, refuse
+from tests.oracle.gate import Proposal, cut_to_money, opposite, over_limits, propose, refuse
 from tests.oracle.numbers import Number, signed, steps_down
 from tests.oracle.offers import Offer, favourable, may_move, offer, see, stop_level, trail_level, trailed
 from tests.oracle.positions import apply_fill
@@ -23,10 +23,10 @@ class Pass:
 def run_pass(account: Account, price: str, *, on_close: bool = False) -> None:
     """Exits first, then all that are still pending; or one sweep in order of submission."""
     settings = account.rules.settings
-    account.passes += 1
-    start_totals(account, price)
     this = Pass(account, price, on_close)
     queue = list(account.pending)
+    if queue:
+        start_totals(account, price)
     if settings.fill_ordering == "exit_first":
         for order in queue:
             if order.status == "pending" and is_exit(account, order):
@@ -39,12 +39,13 @@ def run_pass(account: Account, price: str, *, on_close: bool = False) -> None:
 
 
 def start_totals(account: Account, price: str) -> None:
-    """Leveraged accounts see every priced position at the pass price before the first turn."""
-    if not account.rules.leveraged:
+    """Where the gate asks for totals, every priced position is marked at the pass price before the first turn."""
+    if not (account.rules.leveraged or account.rules.locks_cash):
         return
     account.mark(lambda bar: bar.price(price))
     account.pass_value = account.total_value()
     account.pass_requirement = account.total_requirement(account.rules.settings.buying_power_basis)
+    account.pass_short_value = account.total_short_value()
 
 
 def in_priority(account: Account, orders: list[OracleOrder], price: str) -> list[OracleOrder]:
@@ -70,38 +71,28 @@ def is_exit(account: Account, order: OracleOrder) -> bool:
 def is_due(this: Pass, order: OracleOrder) -> bool:
     """Is this place in the pass a turn of the order?"""
     account = this.account
-    if order.dormant or order.due_bar > account.bar_index:
+    if order.dormant or order.due_bar > account.bar_index or this.on_close != (order.order_type in ON_CLOSE):
         return False
-    if order.order_type in ON_CLOSE:
-        return this.on_close and account.session.last
+    if order.order_type in (*ON_OPEN, *ON_CLOSE) and order.created_bar == account.bar_index:
+        return False
     if this.on_close:
-        return order.woke_pass == account.passes
+        return account.session.last
     return order.order_type not in ON_OPEN or account.session.first
 
 
-def take_turn(this: Pass, order: OracleOrder) -> None:
-    """The turn of an order, after those of its group that go before it."""
-    if not is_due(this, order):
-        return
-    if order.group is not None and can_trade(this, order):
-        rivals = [
-            other
-            for other in this.account.pending
-            if other.group == order.group and other is not order and is_due(this, other) and can_trade(this, other)
-        ]
-        for other in links.ranked_rivals(this.account, order, rivals, this.price):
-            if other.status == "pending":
-                turn(this, other)
-    if order.status == "pending":
-        turn(this, order)
-
-
-def can_trade(this: Pass, order: OracleOrder) -> bool:
-    """Pending, neither expired nor bound to a position that is gone, and its asset offers a bar."""
+def goes_second(this: Pass, order: OracleOrder, found: Offer) -> bool:
+    """Would a member of the order's group trade in the same asset, judged by its price, and goes it before the order?"""
     account = this.account
-    fresh = order.status == "pending" and order.last_fill_bar != account.bar_index
-    started = order.order_type != "trailing_stop" or order.stop_price is not None
-    return fresh and started and order.asset in account.bars and not expired(account, order) and not is_gone(account, order)
+    if order.group is None:
+        return False
+    mine = links.rank(account, order, found)
+    for other in account.pending:
+        rival = other is not order and other.group == order.group and other.asset == order.asset
+        if rival and other.status == "pending" and is_due(this, other) and other.last_fill_bar != account.bar_index:
+            seen = offer(account, other, this.price)
+            if seen.price is not None and links.rank(account, other, seen) < mine:
+                return True
+    return False
 
 
 def expired(account: Account, order: OracleOrder) -> bool:
@@ -116,8 +107,10 @@ def is_gone(account: Account, order: OracleOrder) -> bool:
     return order.bound is not None and order.bound != account.position_number(order.asset)
 
 
-def turn(this: Pass, order: OracleOrder) -> None:
+def take_turn(this: Pass, order: OracleOrder) -> None:
     account = this.account
+    if not is_due(this, order):
+        return
     if expired(account, order):
         account.end(order, "expired", "TIME_IN_FORCE")
         return
@@ -126,24 +119,23 @@ def turn(this: Pass, order: OracleOrder) -> None:
         return
     if not order.had_turn:
         order.had_turn, order.first_session = True, account.session.number
-    order.last_turn_bar = account.bar_index
-    try_to_trade(this, order)
+    if order.asset in account.bars and order.last_fill_bar != account.bar_index:
+        try_to_trade(this, order)
     if order.status == "pending" and order.time_in_force in ("IOC", "FOK"):
         account.end(order, "expired", "TIME_IN_FORCE")
+    elif order.status == "pending":
+        move_trail(account, order)
 
 
 def try_to_trade(this: Pass, order: OracleOrder) -> None:
     """Points 2 to 4."""
     account = this.account
-    bar = account.bars.get(order.asset)
-    if bar is None or order.last_fill_bar == account.bar_index:
-        return
     if order.order_type == "trailing_stop":
         start_or_tighten(account, order)
     found = offer(account, order, this.price)
     if found.triggered and order.triggered_bar is None:
         order.triggered_bar = account.bar_index
-    if found.price is None:
+    if found.price is None or goes_second(this, order, found):
         return
     whole = wanted = order.left
     if order.reduce_only:
@@ -166,17 +158,14 @@ def start_or_tighten(account: Account, order: OracleOrder) -> None:
         order.stop_price, order.trail_moved_bar = stop_level(account, order, view), account.bar_index
 
 
-def move_trails(account: Account) -> None:
-    """After the last pass: the levels of trailing stops that had a turn on this bar and did not trade move once."""
+def move_trail(account: Account, order: OracleOrder) -> None:
+    """After a turn: the level of a trailing stop that did not trade moves, once per bar."""
     how = account.rules.settings.trail_update
-    if how == "bar_first":
-        return
-    for order in account.pending:
-        waited = order.last_turn_bar == account.bar_index != order.last_fill_bar
-        if order.order_type == "trailing_stop" and waited and order.asset in account.bars and may_move(account, order):
-            view = see(account, order)
-            order.stop_price = trailed(order, view.bar.close if how == "close" else favourable(order, view))
-            order.trail_moved_bar = account.bar_index
+    waited = order.asset in account.bars and order.last_fill_bar != account.bar_index
+    if order.order_type == "trailing_stop" and how != "bar_first" and waited and may_move(account, order):
+        view = see(account, order)
+        order.stop_price = trailed(order, view.bar.close if how == "close" else favourable(order, view))
+        order.trail_moved_bar = account.bar_index
 
 
 def capped(account: Account, order: OracleOrder, size: Number) -> Number:
@@ -192,6 +181,8 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     """Points 5 to 10 for an unsigned quantity; complete: it is all that the order may still ask for."""
     assert found.price is not None
     costs, m = account.rules.costs[order.asset], account.rules.multipliers[order.asset]
+    if not costs.known(account.bars[order.asset]):
+        return
     q = signed(size, order.quantity)
     price = costs.fill_price(order, q, found.price, account.bars[order.asset])
     pay = costs.commission_of(order, price, m, found.maker)
@@ -200,14 +191,12 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     if refusal is not None:
         settings = account.rules.settings
         smaller = None
-        if refusal.for_money and settings.partial_fills_allowed:
+        if refusal.for_money and settings.partial_fills_allowed and order.time_in_force != "FOK":
             smaller = cut_to_money(account, proposal, refusal, pay)
         if smaller is None:
             soft = refusal.for_money and not settings.reject_on_insufficient_cash
             order.need, order.have = refusal.need, refusal.have
             account.end(order, "cancelled" if soft else "rejected", refusal.reason)
-            return
-        if order.time_in_force == "FOK":
             return
         proposal, complete = smaller, True
     raw = costs.raw_commission(proposal.q, price, m, found.maker)
@@ -221,13 +210,13 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
 def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Number) -> None:
     """Point 10, with "The fill" and "Positions and trades"."""
     rules, asset, q = account.rules, order.asset, proposal.q
-    v0, before = account.value(asset), account.cash
+    v0, short, before = account.value(asset), account.short_value(asset), account.cash
     kind = rules.settings.buying_power_basis
     r0 = account.marked_requirement(asset, kind) if rules.leveraged else rules.zero
     account.cash = cash_after(account, proposal)
     change = account.cash - before
     if change > 0 and not rules.leveraged and rules.settings.settlement_delay > 0:
-        account.unsettled.append((account.bar_index + rules.settings.settlement_delay, change))
+        account.settle_later(change)
     book(order, account, proposal)
     record = OracleFill(
         *(order.order_id, asset, q, proposal.price, account.time, account.bar_index),
@@ -240,6 +229,8 @@ def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Num
             account.positions[asset].current_price = proposal.price
         account.pass_value = account.pass_value - v0 + account.value(asset) + change
         account.pass_requirement = account.pass_requirement - r0 + account.marked_requirement(asset, kind)
+    if rules.locks_cash:
+        account.pass_short_value = account.pass_short_value - short + account.short_value(asset)
     if order.rule and proposal.new == 0 and order.created_bar == account.bar_index:
         account.rule_exit_bar[asset] = account.bar_index
 
@@ -269,7 +260,7 @@ def cash_after(account: Account, proposal: Proposal) -> Number:
         return account.cash + paid - proposal.commission
     cash = account.cash - (q * price) * m - proposal.commission
     if q > 0 and proposal.opening > 0 and not rules.leveraged:
-        slack = rules.cash_tolerance * abs(opening_need(account, proposal))
+        slack = rules.clamp_tolerance * proposal.opening * price * m
         if -slack <= cash < 0:
             return rules.zero
     return cash
@@ -296,6 +287,7 @@ def exit_order(account: Account, asset: str, size: Number, reason: str) -> Oracl
     order = new_order(account, asset, -signed(size, position.quantity))
     order.signal_price = None if bar is None else bar.close
     order.reduce_only, order.bound, order.exit_reason = True, position.number, reason
+    position.last_exit = order
     return order
 
 

@@ -17,6 +17,7 @@ class Refusal:
     reason: str
     need: Number | None = None
     have: Number | None = None
+    final: bool = False  # never cut to the money there is
 
     @property
     def for_money(self) -> bool:
@@ -53,7 +54,7 @@ def propose(account: Account, asset: str, q: Number, price: Number, pay: Pay) ->
 
 
 def over_limits(account: Account, proposal: Proposal) -> Refusal | None:
-    """Point 8: the order limits, for orders with an opening part."""
+    """Point 8: the order limits and a block of new risk, for orders with an opening part."""
     settings, number = account.rules.settings, account.rules.number
     m = account.rules.multipliers[proposal.asset]
     if not proposal.opening > 0:
@@ -67,7 +68,7 @@ def over_limits(account: Account, proposal: Proposal) -> Refusal | None:
     count = number(len(account.positions) + (1 if proposal.p == 0 else 0))
     if settings.max_positions is not None and proposal.p == 0 and count > settings.max_positions:
         return Refusal("TOO_MANY_POSITIONS", count, settings.max_positions)
-    return None
+    return Refusal("RISK_BLOCKED") if account.blocked else None
 
 
 def refuse(account: Account, proposal: Proposal) -> Refusal | None:
@@ -77,7 +78,7 @@ def refuse(account: Account, proposal: Proposal) -> Refusal | None:
         return Refusal("REVERSAL_NOT_ALLOWED" if proposal.p > 0 else "SHORT_NOT_ALLOWED")
     if settings.skip_cash_validation and settings.account != "cash":
         return None
-    if settings.cash_check == "open_cash":
+    if settings.cash_check == "open_cash" and proposal.opening > 0:
         return _open_cash(account, proposal)
     if rules.leveraged:
         return _with_leverage(account, proposal)
@@ -87,9 +88,7 @@ def refuse(account: Account, proposal: Proposal) -> Refusal | None:
 def _open_cash(account: Account, proposal: Proposal) -> Refusal | None:
     m = account.rules.multipliers[proposal.asset]
     have = account.cash - (proposal.q * proposal.price) * m - proposal.commission
-    if proposal.opening == 0 or have >= 0:
-        return None
-    return Refusal("INSUFFICIENT_CASH", account.rules.zero, have)
+    return None if have >= 0 else Refusal("INSUFFICIENT_CASH", account.rules.zero, have, final=True)
 
 
 def _without_leverage(account: Account, proposal: Proposal) -> Refusal | None:
@@ -138,7 +137,7 @@ def cut_to_money(account: Account, proposal: Proposal, refusal: Refusal, pay: Pa
     """A refused fill with as much of its opening part as there is money for; None: the refusal stands."""
     assert refusal.need is not None
     assert refusal.have is not None
-    if proposal.opening == 0:
+    if proposal.opening == 0 or refusal.final:
         return None
     closing, lot = proposal.closing, account.rules.lots[proposal.asset]
     number = account.rules.number

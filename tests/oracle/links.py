@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.oracle.account import Account
 from tests.oracle.numbers import Number
-from tests.oracle.offers import Offer, offer, see, stop_level
+from tests.oracle.offers import Offer, see, stop_level
 from tests.oracle.records import OracleOrder
 
 
@@ -27,10 +27,8 @@ def wake(account: Account, child: OracleOrder, at_open: bool) -> None:
     now = mode == "same_bar" or (mode == "after_open" and at_open)
     child.dormant = False
     child.due_bar = account.bar_index if now else account.bar_index + 1
-    if now:
-        child.woke_pass = account.passes
-        if not at_open:
-            child.late_bar = account.bar_index
+    if now and not at_open:
+        child.late_bar = account.bar_index
     if child.reduce_only:
         child.bound = account.position_number(child.asset)
 
@@ -59,26 +57,14 @@ def parent_allows(account: Account, order: OracleOrder) -> Number | None:
     return abs(parent.filled_quantity) - abs(order.filled_quantity)
 
 
-def ranked_rivals(account: Account, order: OracleOrder, rivals: list[OracleOrder], pass_price: str) -> list[OracleOrder]:
-    """Of the members of a group that could trade now, those that go before `order`."""
-    members = [order, *rivals]
-    offers = {member.order_id: offer(account, member, pass_price) for member in members}
-    able = [member for member in members if offers[member.order_id].price is not None]
-    if order not in able or len(able) == 1:
-        return []
-    able.sort(key=lambda member: _rank(account, member, offers[member.order_id]))
-    return able[: able.index(order)]
-
-
-def _rank(account: Account, member: OracleOrder, seen: Offer) -> tuple[bool, float, bool, int]:
-    """Satisfied by the gap price first, then by `bracket_priority`, then in order of submission."""
+def rank(account: Account, member: OracleOrder, seen: Offer) -> tuple[bool, Number, bool]:
+    """Satisfied by the gap price first, then by `bracket_priority`; members of the same rank are equal."""
     acts_as_limit = member.stop_price is None or member.triggered_bar is not None
     priority = account.rules.settings.bracket_priority
-    distance: Number = account.rules.zero
+    distance = account.rules.zero
     if priority == "nearest":
         view = see(account, member)
         level = member.limit_price if acts_as_limit else stop_level(account, member, view)
         distance = abs(level - view.gap) if level is not None else distance
     limit_goes_first = priority == "limit_first"
-    second = acts_as_limit != limit_goes_first
-    return (not seen.satisfied, distance, second, member.order_id)  # type: ignore[return-value]
+    return (not seen.satisfied, distance, acts_as_limit != limit_goes_first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.oracle.account import Account
 from tests.oracle.fills import exit_order
 from tests.oracle.numbers import Number, steps_up
-from tests.oracle.records import OracleOrder
+from tests.oracle.records import Alert, OracleOrder
 
 
 def check(account: Account) -> None:
@@ -33,49 +33,36 @@ def check_intrabar(account: Account) -> None:
 
 def _call(account: Account, value: Number) -> list[OracleOrder]:
     how = account.rules.settings.margin_call
-    excess = account.total_requirement("maintenance") - value
-    if how == "ignore" or not excess > 0:
+    required = account.total_requirement("maintenance")
+    if not value < required:
         return []
-    return _liquidate(account) if how == "liquidate" else _restore(account, excess)
+    account.alerts.append(Alert(account.bar_index, -1, value, required, "WARN" if how == "ignore" else "LIQUIDATE"))
+    if how == "ignore":
+        return []
+    if how == "liquidate":
+        free = [asset for asset in account.positions if account.pending_exit(asset) is None]
+        return [exit_order(account, asset, abs(account.quantity(asset)), "margin_call") for asset in free]
+    return _restore(account, required, value)
 
 
-def pending_calls(account: Account, asset: str) -> list[OracleOrder]:
-    """The margin call orders for the present position of the asset."""
-    number = account.position_number(asset)
-    calls = (order for order in account.pending if order.asset == asset and order.exit_reason == "margin_call")
-    return [order for order in calls if order.bound == number]
-
-
-def _liquidate(account: Account) -> list[OracleOrder]:
-    made = []
-    for asset, position in account.positions.items():
-        free = _not_called(account, asset, abs(position.quantity))
-        if free > 0:
-            made.append(exit_order(account, asset, free, "margin_call"))
-    return made
-
-
-def _restore(account: Account, excess: Number) -> list[OracleOrder]:
+def _restore(account: Account, required: Number, value: Number) -> list[OracleOrder]:
     requirements = {asset: account.marked_requirement(asset, "maintenance") for asset in account.positions}
     per_unit = {asset: requirements[asset] / abs(account.quantity(asset)) for asset in account.positions}
-    for order in account.pending:
-        if order in pending_calls(account, order.asset):
-            excess = excess - order.left * per_unit[order.asset]
+    released = account.rules.zero
+    for asset in account.positions:
+        order = account.pending_exit(asset)
+        if order is not None:
+            released = released + min(order.left, abs(account.quantity(asset))) * per_unit[asset]
+    excess = required - value - released
     made = []
     for asset in sorted(requirements, key=lambda name: requirements[name], reverse=True):
-        free = _not_called(account, asset, abs(account.quantity(asset)))
-        if not (excess > 0 and free > 0 and per_unit[asset] > 0):
+        if not excess > 0 or not per_unit[asset] > 0 or account.pending_exit(asset) is not None:
             continue
-        size = min(steps_up(account.rules.number, excess / per_unit[asset], account.rules.lots[asset]), free)
+        whole = abs(account.quantity(asset))
+        size = min(steps_up(account.rules.number, excess / per_unit[asset], account.rules.lots[asset]), whole)
         excess = excess - size * per_unit[asset]
         made.append(exit_order(account, asset, size, "margin_call"))
     return made
-
-
-def _not_called(account: Account, asset: str, size: Number) -> Number:
-    for order in pending_calls(account, asset):
-        size = size - order.left
-    return size
 
 
 def settle_futures(account: Account) -> None:

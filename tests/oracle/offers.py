@@ -15,9 +15,9 @@ class Offer:
     """The base price, or None when the order waits."""
 
     price: Number | None
-    at_open: bool = False  # the price is the bar's open
+    at_open: bool = False  # the order trades at the bar's open, by its kind
     satisfied: bool = False  # the gap price already satisfies the order
-    maker: bool = False  # a limit order that the gap price did not satisfy
+    maker: bool = False  # an order of type limit that the gap price did not satisfy
     triggered: bool = False  # a stop-limit from now on
 
 
@@ -76,10 +76,12 @@ def _meets_limit(order: OracleOrder, price: Number) -> bool:
 
 def _limit(order: OracleOrder, view: View) -> Offer:
     satisfied = _meets_limit(order, view.gap)
+    at_open = satisfied and view.gap_is_open
     if satisfied and view.better_open:
-        return Offer(view.gap, at_open=view.gap_is_open, satisfied=True)
+        return Offer(view.gap, at_open=at_open, satisfied=True)
     reached = _meets_limit(order, view.low if order.quantity > 0 else view.high)
-    return Offer(order.limit_price if reached else None, satisfied=satisfied, maker=not satisfied)
+    maker = order.order_type == "limit" and not satisfied
+    return Offer(order.limit_price if reached else None, at_open=at_open, satisfied=satisfied, maker=maker)
 
 
 def _reaches(order: OracleOrder, price: Number, stop: Number) -> bool:
@@ -105,7 +107,7 @@ def _stop_limit(account: Account, order: OracleOrder, view: View) -> Offer:
         return _limit(order, view)
     if _reaches(order, view.gap, stop):
         inner = _limit(order, view)
-        return Offer(inner.price, inner.at_open, inner.satisfied, inner.maker, triggered=True)
+        return Offer(inner.price, inner.at_open, inner.satisfied, triggered=True)
     if not _reaches(order, _extreme(order, view), stop):
         return Offer(None)
     if _meets_limit(order, stop):
@@ -114,7 +116,9 @@ def _stop_limit(account: Account, order: OracleOrder, view: View) -> Offer:
 
 
 def _trailing_stop(account: Account, order: OracleOrder, view: View) -> Offer:
-    if order.stop_price is None or order.trail_start_bar == account.bar_index:
+    bar_first = account.rules.settings.trail_update == "bar_first"
+    done = order.trail_moved_bar == account.bar_index and not bar_first
+    if order.stop_price is None or order.trail_start_bar == account.bar_index or done:
         return Offer(None)
     return _stop(order, view, stop_level(account, order, view))
 
@@ -132,9 +136,9 @@ def favourable(order: OracleOrder, view: View) -> Number:
 
 
 def may_move(account: Account, order: OracleOrder) -> bool:
-    """Once per bar, on a later bar than that of the submission or of the start from a close."""
+    """Once per bar, on a later bar than those of the submission, the last update and the start from a close."""
     bar = account.bar_index
-    fresh = bar in (order.created_bar, order.trail_start_bar, order.trail_moved_bar)
+    fresh = bar in (order.active_bar, order.trail_start_bar, order.trail_moved_bar)
     return order.stop_price is not None and not fresh
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.oracle import events as event_book
-from tests.oracle import exits, margin
+from tests.oracle import exits, limits, margin
 from tests.oracle.account import Account
 from tests.oracle.bars import RawBar, read_bars, read_sessions
 from tests.oracle.broker import Broker
-from tests.oracle.fills import close_everything, move_trails, run_pass
+from tests.oracle.fills import close_everything, run_pass
 from tests.oracle.numbers import Number, NumberType
 from tests.oracle.positions import open_trade, widen
 from tests.oracle.records import OracleResult
@@ -59,7 +59,7 @@ class Oracle:
             on_end(broker)
         open_trades = [open_trade(account, asset, position) for asset, position in account.positions.items()]
         trades = account.trades + open_trades
-        return OracleResult(account.orders, account.fills, trades, equity, cash, account.positions, account.cash_flows)
+        return OracleResult(account.orders, account.fills, trades, equity, cash, account.positions, account.cash_flows, account.alerts)
 
     def _before_data(self, account: Account, events: Sequence[event_book.Event]) -> None:
         """Steps 1 to 5."""
@@ -73,16 +73,14 @@ class Oracle:
         run_pass(account, self._rules.pass_price)
         if account.session.last:
             run_pass(account, "close", on_close=True)
-        if not self._rules.same_bar:
-            move_trails(account)
         account.mark_and_value()
         margin.check(account)
+        limits.check(account)
 
     def _after_data(self, account: Account, *, last: bool) -> None:
         """Steps 7 and 8, and the account value that step 9 records."""
         if self._rules.same_bar:
             run_pass(account, self._rules.pass_price)
-            move_trails(account)
         if last and self._rules.settings.close_at_end:
             close_everything(account)
         account.mark_and_value()

@@ -59,6 +59,7 @@ def _open(account: Account, order: OracleOrder, fill: OracleFill, quantity: Numb
     return OraclePosition(
         number=account.positions_opened,
         quantity=quantity,
+        initial_quantity=quantity,
         entry_price=fill.price,
         entry_time=fill.time,
         entry_bar=fill.bar,

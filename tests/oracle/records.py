@@ -53,21 +53,19 @@ class OracleOrder:
     parent: int | None = None
     group: int | None = None
     target: bool = False  # of a bracket
-    exit_reason: str | None = None  # given by a rule, a margin call or the end of the data
+    exit_reason: str | None = None  # given by a rule, a margin call, a portfolio limit or the end of the data
     rule: bool = False  # the exit of a rule
     dormant: bool = False
     due_bar: int = -1  # no turn before this bar
     late_bar: int = -2  # woke on this bar after its open
-    woke_pass: int = -1  # number of the pass in which it woke
     fixed_price: Number | None = None  # only on the bar of its submission
     at_open: bool = False  # deferred to the open of a later bar
     bound: int | None = None  # number of the position that it reduces
     first_session: Any = None  # session of its first turn
     had_turn: bool = False
-    last_turn_bar: int = -2
     triggered_bar: int | None = None  # a stop-limit acts as a limit order on later bars
     trail_start_bar: int = -2  # bar on which a trailing stop took its start from the close
-    trail_moved_bar: int = -2
+    trail_moved_bar: int = -2  # last bar on which the level of a trailing stop was moved
     last_fill_bar: int = -2
     status: OrderStatus = "pending"
     filled_price: Number | None = None  # the mean over the fills
@@ -100,6 +98,7 @@ class OracleFill:
 class OraclePosition:
     number: int  # every opened position has its own
     quantity: Number  # signed, never 0
+    initial_quantity: Number  # signed, as opened; only splits change it
     entry_price: Number
     entry_time: int
     entry_bar: int
@@ -114,6 +113,7 @@ class OraclePosition:
     max_adverse_excursion: Number
     bars_held: int = 0
     rule: Any = None  # its own rule
+    last_exit: OracleOrder | None = None  # of a rule, a margin call or a portfolio limit
     memory: dict[Any, Any] = field(default_factory=dict)  # used targets and kept volatilities of its rules
 
 
@@ -148,6 +148,17 @@ class CashFlow:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """A breached portfolio limit, or a margin call."""
+
+    bar: int
+    limit: int  # its place among the limits; -1: a margin call
+    measure: Number  # of a margin call: the account value
+    bound: Number  # of a margin call: the requirement
+    action: str
+
+
+@dataclass(frozen=True)
 class OracleResult:
     orders: list[OracleOrder]
     fills: list[OracleFill]
@@ -156,3 +167,4 @@ class OracleResult:
     cash: list[Number]
     positions: dict[str, OraclePosition]
     cash_flows: list[CashFlow] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)

@@ -29,7 +29,7 @@ class TrailingStop:
 @dataclass(frozen=True)
 class TimeExit:
     bars: int
-    reason = "time_exit"
+    reason = "time_stop"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Tightening:
     """`schedule`: pairs (return at the water mark, trail)."""
 
     schedule: tuple[tuple[Any, Any], ...]
-    reason = "tightening_trailing_stop"
+    reason = "trailing_stop"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class VolatilityTrailingStop:
     multiplier: Any
     signal: str
     use_entry_atr: bool = False
-    reason = "volatility_trailing_stop"
+    reason = "volatility_stop"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ScaledExit:
 class SignalExit:
     signal: str
     threshold: Any
-    reason = "signal_exit"
+    reason = "signal"
 
 
 @dataclass(frozen=True)

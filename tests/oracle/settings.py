@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from tests.oracle.costs import CostModel, Costs, build_costs
+from tests.oracle.limit_types import in_numbers
 from tests.oracle.numbers import Number, NumberType, convert
 
 PriceName: TypeAlias = Literal["open", "close", "mid", "vwap"]
@@ -101,6 +102,7 @@ class Settings:
     cash_interest_rate: Any = 0
     margin_interest_rate: Any = 0
     borrow_rate: Any = 0
+    limits: Sequence[Any] = ()  # of limit_types, in the order of their checks
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Rules:
     smallest_order: Number  # submissions up to this size are ignored
     flat_tolerance: Number  # rounding dust, relative to the position
     cash_tolerance: Number  # relative to the need
+    clamp_tolerance: Number  # likewise: a smaller overdraft by a buy is rounding
     smallest_delta: Number  # target weights ignore smaller changes, in money
     assets: tuple[str, ...]
     contracts: dict[str, Contract]
@@ -122,6 +125,7 @@ class Rules:
     futures: frozenset[str]  # the assets that never exchange notional
     allow_short: bool
     leveraged: bool
+    locks_cash: bool  # shorts do, by short_cash_policy
     same_bar: bool
     pass_price: PriceName
 
@@ -129,19 +133,20 @@ class Rules:
 def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -> Rules:
     _check(settings, assets)
     account = settings.account or ("crypto" if settings.allow_short else "cash")
-    same_bar = settings.execution_mode == "same_bar"
+    same_bar, leveraged = settings.execution_mode == "same_bar", account in ("margin", "futures")
     amounts = {name: getattr(settings, name) for name in AMOUNTS}
     numbers: dict[str, Any] = {name: convert(number, value, name) for name, value in amounts.items() if value is not None}
     contracts = {asset: _contract(settings, asset, number) for asset in assets}
     default = CostModel(settings.commission, settings.slippage, settings.impact, settings.participation, settings.min_volume)
     whole = number(1) if settings.share_type == "integer" else None
     return Rules(
-        settings=replace(settings, account=account, **numbers),
+        settings=replace(settings, account=account, limits=tuple(in_numbers(limit, number) for limit in settings.limits), **numbers),
         number=number,
         zero=number(0),
         smallest_order=number(1e-8),
         flat_tolerance=number(1e-12),
         cash_tolerance=number(1e-10),
+        clamp_tolerance=number(2e-10),
         smallest_delta=number(0.01),
         assets=tuple(assets),
         contracts=contracts,
@@ -150,7 +155,8 @@ def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -
         costs={asset: build_costs(settings.asset_costs.get(asset, default), number) for asset in assets},
         futures=frozenset(asset for asset in assets if account == "futures" or (account == "margin" and contracts[asset].future)),
         allow_short=account != "cash" if settings.allow_short is None else settings.allow_short,
-        leveraged=account in ("margin", "futures"),
+        leveraged=leveraged,
+        locks_cash=not leveraged and settings.short_cash_policy != "credit",
         same_bar=same_bar,
         pass_price=settings.execution_price or ("close" if same_bar else "open"),
     )
@@ -170,6 +176,8 @@ def _check(settings: Settings, assets: Sequence[str]) -> None:
         raise ValueError(f"unknown execution price: {settings.execution_price}")
     if settings.account not in (None, "cash", "crypto", "margin", "futures"):
         raise ValueError(f"unknown account: {settings.account}")
+    if settings.settlement_delay not in range(8):
+        raise ValueError(f"a settlement delay is 0 to 7 bars: {settings.settlement_delay}")
     if settings.account == "cash" and settings.allow_short:
         raise ValueError("a cash account has no short positions")
 

@@ -52,6 +52,14 @@ def test_without_a_volume_there_is_no_share() -> None:
         assert run([10, 10], BUY, slippage=kind).fills[0].price == 10
 
 
+def test_without_a_bid_or_an_ask_the_order_waits() -> None:
+    action: dict[int, Action] = {0: lambda b: [b.submit("A", 1), b.submit("A", 1, time_in_force="IOC")]}
+    for missing in (flat(10, 100, None, 11), flat(10, 100, 9, None)):
+        result = run([10, missing, flat(10, 100, 9, 10.5)], action, slippage=("bid_ask",))
+        assert fills(result) == [(1, 2, 1, 10.75)]
+        assert statuses(result)[1] == ("expired", "TIME_IN_FORCE")
+
+
 def test_slippage_comes_on_top_of_impact() -> None:
     result = run([flat(10, 100)] * 2, BUY, Fraction, impact=("linear", 1), slippage=("percentage", F(1, 10)))
     assert (result.fills[0].price, result.fills[0].slippage) == (F(1375, 100), F(375, 100))
@@ -76,6 +84,21 @@ def test_makers_pay_the_maker_rate() -> None:
     for limit, expected in ((11, 11 * 0.01), (9, 9 * 0.001)):
         action: Action = lambda b, limit=limit: b.submit("A", 1, "limit", limit_price=limit)  # type: ignore[misc]
         assert run([10, (10, 10, 9, 10)], {0: action}, commission=commission).fills[0].commission == expected
+
+
+def test_a_triggered_stop_limit_is_no_maker() -> None:
+    action: Action = lambda b: b.submit("A", 1, "stop_limit", limit_price=9.5, stop_price=11.5)
+    commission = Commission(rate=0.01, maker_rate=0.001)
+    result = run([10, (10, 12, 8, 12), (10, 10, 9, 9)], {0: action}, commission=commission)
+    assert (fills(result), result.fills[0].commission) == ([(1, 2, 1, 9.5)], 9.5 * 0.01)
+
+
+def test_a_rebate_stays_unless_there_is_a_minimum() -> None:
+    action: Action = lambda b: b.submit("A", 4, "limit", limit_price=9)
+    for minimum, expected in ((None, -9), (0, 0)):
+        commission = Commission(rate=0.25, maker_rate=-0.25, minimum=minimum)
+        result = run([10, (10, 10, 9, 10)], {0: action}, commission=commission)
+        assert (result.fills[0].commission, result.cash[-1]) == (expected, 10000 - 36 - expected)
 
 
 def test_tiers() -> None:
@@ -147,6 +170,18 @@ def test_a_flip_of_a_short_frees_what_it_had_locked() -> None:
     assert (result.orders[1].need, result.orders[1].have) == (4950, 150 - 50)
 
 
+def test_what_shorts_lock_follows_the_fills_of_a_pass() -> None:
+    bars = [{"A": flat(10), "B": flat(10)}] * 3
+
+    def cover_and_buy(b: Broker) -> None:
+        b.submit("A", 2)
+        b.submit("B", 100)
+
+    actions: dict[int, Action] = {0: lambda b: b.submit("A", -5), 1: cover_and_buy}
+    order = run(bars, actions, initial_cash=100, account="crypto", short_cash_policy="lock_notional").orders[2]
+    assert (order.need, order.have) == (1000, 150 - 20 - 2 * 30)
+
+
 def test_proceeds_settle_later() -> None:
     def sell_and_buy(b: Broker) -> None:
         b.close("A")
@@ -161,6 +196,20 @@ def test_proceeds_settle_later() -> None:
     assert (result.orders[2].have, result.fills[-1].bar) == (0, 4)
     result = run(bars, actions, initial_cash=100, settlement_delay=2, settlement_reduces_buying_power=False)
     assert statuses(result)[2:] == [("filled", None)] * 3
+
+
+def test_unsettled_proceeds_are_added_up_by_bar_modulo_8() -> None:
+    sales = {2: -0.2, 3: -0.3, 4: -0.4}
+    actions: dict[int, Action] = {t: lambda b, q=q: b.submit("A", q) for t, q in sales.items()}  # type: ignore[misc]
+    actions |= {0: lambda b: b.submit("A", 10), 5: lambda b: b.submit("B", 1000)}
+    result = run([{"A": flat(1), "B": flat(1)}] * 7, actions, initial_cash=10, settlement_delay=4)
+    changes = [after - before for before, after in zip(result.cash[2:5], result.cash[3:6], strict=True)]
+    # Sold on bars 3, 4 and 5, free on 7, 8 and 9: places 7, 0 and 1.
+    unsettled = changes[1] + changes[2] + changes[0]
+    assert unsettled != changes[0] + changes[1] + changes[2]
+    assert result.orders[4].have == result.cash[5] - unsettled
+    with pytest.raises(ValueError):
+        run([10], {}, settlement_delay=8)
 
 
 def test_a_cancelled_order_instead_of_a_rejected_one() -> None:
@@ -179,6 +228,15 @@ def test_open_cash_looks_at_the_cash_after_the_fill() -> None:
     result = run([10, 10], {0: lambda b: b.submit("A", 11)}, **kwargs)
     assert (result.orders[0].reason, result.orders[0].need, result.orders[0].have) == ("INSUFFICIENT_CASH", 0, -10)
     assert statuses(run([10, 10], {0: lambda b: b.submit("A", -50)}, **kwargs)) == [("filled", None)]
+    result = run([10, 10], {0: lambda b: b.submit("A", 11)}, partial_fills_allowed=True, **kwargs)
+    assert statuses(result) == [("rejected", "INSUFFICIENT_CASH")]
+
+
+def test_open_cash_leaves_exits_to_the_normal_check() -> None:
+    actions: dict[int, Action] = {0: lambda b: b.submit("A", 1), 1: lambda b: b.close("A")}
+    result = run([10, 10, 1], actions, initial_cash=15, commission=("per_share", 0, 5), cash_check="open_cash")
+    order = result.orders[1]
+    assert (order.reason, order.need, order.have) == ("INSUFFICIENT_CASH", 5, 1)
 
 
 def test_partial_fills_for_the_money_there_is() -> None:
@@ -199,4 +257,4 @@ def test_a_partial_flip_keeps_the_closing_part() -> None:
     # 100 from the closing part carry a short of 10.
     assert fills(result)[1:] == [(2, 2, -20, 10)]
     kill: Action = lambda b: b.submit("A", -25, time_in_force="FOK")
-    assert statuses(run([10] * 3, {**actions, 1: kill}, **kwargs))[1] == ("expired", "TIME_IN_FORCE")
+    assert statuses(run([10] * 3, {**actions, 1: kill}, **kwargs))[1] == ("rejected", "INSUFFICIENT_CASH")

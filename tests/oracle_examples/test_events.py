@@ -28,8 +28,10 @@ def test_a_dividend_is_paid_to_what_was_held_before_the_bar() -> None:
 
 
 def test_funding_is_paid_by_longs_on_the_last_mark() -> None:
-    result = run([10, 12, 20], {-1: lambda b: b.submit("A", 4)}, events={2: [("funding", "A", 0.25)]})
+    result = run([10, 12, 20], {-1: lambda b: b.submit("A", 4)}, events={2: [("funding", "A", 0.25)]}, account="crypto")
     assert flows(result) == [(2, "A", "funding", -(4 * 12 * 0.25))]
+    with pytest.raises(ValueError):
+        run([10], {}, events={0: [("funding", "A", 0.25)]})
 
 
 def test_a_split_keeps_the_value() -> None:
@@ -44,6 +46,29 @@ def test_a_split_keeps_the_value() -> None:
     limit, trail = result.orders[1:]
     assert (limit.quantity, limit.limit_price, limit.displayed_quantity) == (20, 3, 8)
     assert (trail.quantity, trail.trail_amount, trail.stop_price) == (-20, F(9, 2), F(1, 2))
+
+
+def test_a_split_takes_the_slippage_and_the_filled_part_along() -> None:
+    action: Action = lambda b: b.submit("A", 5, displayed_quantity=3)
+    kwargs: dict[str, Any] = {"slippage": ("fixed", 2), "share_type": "integer", "events": {2: [("split", "A", F(3, 2))]}}
+    result = run([10, 10, None], {0: action}, Fraction, **kwargs)
+    position, order = result.positions["A"], result.orders[0]
+    # 3 become 4.5, of which 0.5 are paid out at 10 / 1.5.
+    assert (position.quantity, position.initial_quantity) == (4, F(9, 2))
+    assert (position.entry_price, position.entry_slippage) == (8, F(4, 3))
+    assert (order.quantity, order.filled_quantity, order.displayed_quantity) == (7, F(9, 2), F(9, 2))
+    assert (order.filled_price, order.signal_price) == (8, F(20, 3))
+    assert result.cash[-1] == 10000 - 36 + F(1, 2) * F(20, 3)
+    assert result.cash_flows == []
+
+
+def test_a_split_of_a_future_pays_what_it_gained_since_the_settlement() -> None:
+    contracts = {"A": Contract(multiplier=10, initial_margin=10, lot_size=1, future=True)}
+    kwargs: dict[str, Any] = {"account": "margin", "contracts": contracts, "sessions": [1, 1, 1, 1]}
+    result = run([10, 10, 12, None], {0: lambda b: b.submit("A", 3)}, events={3: [("split", "A", 0.5)]}, **kwargs)
+    # 1.5 at 24, bought at 20: half a contract has gained 0.5 * 4 * 10.
+    assert (result.positions["A"].quantity, result.trades[0].pnl) == (1, 20)
+    assert result.cash[-2:] == [10000, 10000 + 20 + 40]
 
 
 def test_what_a_split_leaves_over_is_paid_out() -> None:
@@ -79,6 +104,12 @@ def test_debt_and_borrowed_assets_cost() -> None:
     assert flows(result) == [(2, None, "interest", -1000 * 0.125 * 0.5)]
     result = run([10] * 3, {0: lambda b: b.submit("A", -100)}, borrow_rate=0.25, **kwargs)
     assert flows(result) == [(2, "A", "borrow", -125)]
+
+
+def test_a_short_future_is_not_borrowed() -> None:
+    contracts = {"A": Contract(initial_margin=1, future=True)}
+    kwargs: dict[str, Any] = {"times": [0, YEAR // 2, YEAR], "contracts": contracts, "borrow_rate": 0.25}
+    assert flows(run([10] * 3, {0: lambda b: b.submit("A", -100)}, account="margin", **kwargs)) == []
 
 
 def test_unknown_events() -> None:

@@ -42,6 +42,48 @@ def test_what_the_open_satisfies_goes_first() -> None:
     assert fills(result)[1:] == [(2, 2, -5, 13)]
 
 
+def test_the_better_member_trades_at_its_own_place_and_the_other_waits() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", 1, "limit", limit_price=9)
+        b.submit("B", 1)
+        b.submit("A", 1, "stop", stop_price=12, oco=1)
+        b.submit("A", 1, "limit", limit_price=9, oco=1)
+
+    result = run([{"A": flat(10), "B": flat(10)}, {"A": (10, 13, 8, 10), "B": flat(10)}], {0: orders})
+    assert [fill.order_id for fill in result.fills] == [2, 3]
+    assert statuses(result) == [SIBLING, FILLED, FILLED, SIBLING]
+    result = run([{"A": flat(10), "B": flat(10)}, {"A": (10, 13, 8, 10)}], {0: orders}, bracket_priority="limit_first")
+    # Equal ones: the first turn counts.
+    assert fills(result) == [(1, 1, 1, 9)]
+
+
+def test_an_immediate_order_that_waits_expires() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", 1, "limit", limit_price=9, time_in_force="IOC")
+        b.submit("A", 1, "stop", stop_price=12, oco=1)
+
+    assert statuses(run([10, (10, 13, 8, 10)], {0: orders})) == [("expired", "TIME_IN_FORCE"), FILLED]
+
+
+def test_only_members_of_the_same_asset_compete() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", 1, "limit", limit_price=9)
+        b.submit("B", 1, "stop", stop_price=12, oco=1)
+
+    result = run([{"A": flat(10), "B": flat(10)}, {"A": (10, 13, 8, 10), "B": (10, 13, 8, 10)}], {0: orders})
+    assert statuses(result) == [FILLED, SIBLING]
+
+
+def test_a_trailing_stop_that_was_moved_does_not_compete() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", -1, "trailing_stop", trail_amount=2)
+        b.submit("A", -1, "limit", limit_price=13, oco=2)
+
+    # The trail goes from 8 to 12, above the open, and is over for this bar.
+    result = run([10, 10, (10, 14, 9, 13)], {0: lambda b: b.submit("A", 1), 1: orders})
+    assert fills(result)[1:] == [(3, 2, -1, 13)]
+
+
 @pytest.mark.parametrize(("activation", "expected"), [("after_open", 1), ("same_bar", 1), ("next_bar", 2)])
 def test_children_of_an_entry_at_the_open(activation: str, expected: int) -> None:
     result = run([10, (10, 11, 7, 9), (7.5, 8, 7, 7)], bracket(), child_activation=activation)
@@ -53,6 +95,27 @@ def test_children_of_an_entry_after_the_open(activation: str, expected: tuple[in
     actions = bracket(entry_type="limit", entry_limit=9)
     result = run([10, (10, 11, 7, 9), (7.5, 8, 7, 7)], actions, child_activation=activation)
     assert fills(result)[1:] == [(3, expected[0], -5, expected[1])]
+
+
+def test_a_limit_order_that_the_open_satisfies_trades_at_the_open() -> None:
+    result = run([10, (10, 11, 7, 9)], bracket(entry_type="limit", entry_limit=11))
+    assert fills(result) == [(1, 1, 5, 11), (3, 1, -5, 8)]
+
+
+def test_a_child_that_was_submitted_on_the_bar_refers_to_the_close() -> None:
+    bars = [(10, 12, 7, 7.5)]
+    assert fills(run(bars, bracket(), execution_mode="same_bar", execution_price="open")) == [(1, 0, 5, 10), (3, 0, -5, 7.5)]
+
+
+def test_the_pass_at_the_close_is_for_orders_at_the_close() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", 2, "market_on_close")
+        b.submit("A", -1, parent=1)
+        b.submit("A", -1, "market_on_close", parent=1)
+
+    bars = [10, (10, 12, 9, 11), (12, 13, 12, 13)]
+    result = run(bars, {0: orders}, child_activation="same_bar")
+    assert fills(result) == [(1, 1, 2, 11), (3, 1, -1, 11), (2, 2, -1, 12)]
 
 
 def test_a_child_that_woke_after_the_open_refers_to_the_close() -> None:

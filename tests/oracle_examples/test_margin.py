@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.oracle import Broker, Contract
+from tests.oracle import Alert, Broker, Contract, ScaledExit
 from tests.oracle_examples.running import Action, fills, flat, run, statuses
 
 MARGIN: dict[str, Any] = {"account": "margin", "initial_cash": 1000}
@@ -94,6 +94,23 @@ def test_a_call_goes_on_to_the_next_position() -> None:
     assert [order.asset for order in result.orders[2:]] == ["B", "A"]
     assert abs(result.orders[2].quantity) == 105
     assert abs(abs(result.orders[3].quantity) - (220 - 136.5) / 1.3) < 1e-9
+
+
+def test_a_call_counts_what_a_rule_will_release() -> None:
+    def enter(b: Broker) -> None:
+        b.set_rules(ScaledExit(((-0.5, 0.25),)), asset="A")
+        b.submit("A", 100)
+        b.submit("B", 100)
+
+    result = run([{"A": flat(10), "B": flat(10)}] * 2 + [{"A": flat(6), "B": flat(6)}], {0: enter}, **MARGIN, **RATES)
+    # 100 are missing at 1.5 a unit; the rule takes 25 of A, which leaves it out.
+    assert [(order.asset, order.quantity) for order in result.orders[2:]] == [("A", -25), ("B", -(62.5 / 1.5))]
+
+
+def test_calls_are_recorded() -> None:
+    actions: dict[int, Action] = {0: lambda b: b.submit("A", 200)}
+    for how, action in (("restore", "LIQUIDATE"), ("liquidate", "LIQUIDATE"), ("ignore", "WARN")):
+        assert run([10, 10, 6], actions, margin_call=how, **MARGIN).alerts == [Alert(2, -1, 200, 300, action)]
 
 
 def test_liquidate_ignore_and_the_second_pass() -> None:

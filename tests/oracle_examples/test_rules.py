@@ -93,6 +93,16 @@ def test_the_level_may_come_from_the_signal_price() -> None:
     assert fills(run(bars, {0: start}, stop_level_basis="signal_price"))[1:] == [(2, 3, -1, 6)]
 
 
+def test_levels_of_negative_and_zero_prices() -> None:
+    def start(b: Broker) -> None:
+        b.set_rules(Chain((StopLoss(0.25), TakeProfit(0.25))))
+        b.submit("A", 1)
+
+    assert fills(run([-10, -10, (-10, -9, -13, -11)], {0: start}))[1:] == [(2, 2, -1, -12.5)]
+    assert fills(run([-10, -10, (-10, -7, -11, -8)], {0: start}))[1:] == [(2, 2, -1, -7.5)]
+    assert fills(run([0, 0, (0, 9, -9, 1)], {0: start}))[1:] == []
+
+
 # Trailing ------------------------------------------------------------------------------------------------------------
 
 
@@ -108,15 +118,18 @@ def test_a_trailing_stop_lags_by_a_bar() -> None:
 
 def test_an_intrabar_trail_sees_the_high_of_the_bar() -> None:
     bars = [(10, 20, 10, 12)]
-    # Level 7.5 by the mark of 10; 15 by the high, and the open of 10 is below that.
+    # Level 7.5 by the mark of 10; 15 by the high, which came after the open of 10.
     assert exits(follow(TrailingStop(0.25), bars)) == []
-    assert exits(follow(TrailingStop(0.25), bars, trail_stop_timing="intrabar")) == [(2, -8, 10)]
+    assert exits(follow(TrailingStop(0.25), bars, trail_stop_timing="intrabar")) == [(2, -8, 15)]
+    assert exits(follow(TrailingStop(0.25), bars, trail_stop_timing="intrabar", stop_fill_mode="close_price")) == [(2, -8, 12)]
     assert exits(follow(TrailingStop(0.25), [(16, 20, 10, 12)], trail_stop_timing="intrabar")) == [(2, -8, 15)]
     assert exits(follow(TrailingStop(0.25), [(7, 20, 6, 12)], trail_stop_timing="intrabar", stop_fill_mode="bar_extreme")) == [(2, -8, 7)]
 
 
 def test_the_close_decides_last() -> None:
-    bars = [(10, 20, 10, 14)]
+    bars = [(10, 20, 10, 14), 13]
+    deferred = follow(TrailingStop(0.25), bars, trail_stop_timing="vbt_pro", stop_fill_mode="next_bar_open")
+    assert exits(deferred) == [(2, -8, 14)]
     assert exits(follow(TrailingStop(0.25), bars, trail_stop_timing="vbt_pro")) == [(2, -8, 14)]
     assert exits(follow(TrailingStop(0.25), [(10, 20, 10, 16)], trail_stop_timing="vbt_pro")) == []
     assert exits(follow(TrailingStop(0.25), [(10, 20, 7, 16)], trail_stop_timing="vbt_pro")) == [(2, -8, 7.5)]
@@ -166,7 +179,18 @@ def test_signal_exits() -> None:
     signals = with_signal([0, 0, 1, 2, float("nan")], "score")
     result = follow(SignalExit("score", 1), [11, 12, 13], quantity=-8, signals=signals)
     assert exits(result) == [(4, 8, 13)]
-    assert result.trades[0].exit_reason == "signal_exit"
+    assert result.trades[0].exit_reason == "signal"
+
+
+def test_exit_reasons() -> None:
+    signals = with_signal([1.0] * 5)
+    for rule, reason in (
+        (TimeExit(1), "time_stop"),
+        (Tightening(((0.0, 0.1),)), "trailing_stop"),
+        (VolatilityStop(1, "atr"), "volatility_stop"),
+        (VolatilityTrailingStop(1, "atr"), "volatility_stop"),
+    ):
+        assert follow(rule, [8, 8], signals=signals).trades[0].exit_reason == reason
 
 
 # Parts and combinations ----------------------------------------------------------------------------------------------
@@ -174,11 +198,28 @@ def test_signal_exits() -> None:
 
 def test_scaled_exits_use_each_target_once() -> None:
     rule = ScaledExit(((0.2, 0.5), (0.1, 0.5)))
-    # Bar 2: 12 reaches the first. Bar 3: its exit is pending when the rules are asked. Bar 4: 14 reaches the second.
-    result = follow(rule, [12, 13, 14, 15], quantity=10)
-    assert exits(result) == [(3, -5, 13), (5, -2.5, 15)]
+    # Bar 2: 12 reaches the first. Bar 3: 13 reaches the second before the first part has traded.
+    result = follow(ScaledExit(((0.2, 0.5), (0.1, 0.25))), [12, 13, 14, 15], quantity=10)
+    assert exits(result) == [(3, -5, 13), (4, -2.5, 14)]
     assert exits(follow(rule, [12, 13, 14], quantity=10, execution_mode="same_bar")) == [(2, -5, 12), (3, -2.5, 13)]
     assert [trade.status for trade in result.trades] == ["partial", "partial", "open"]
+
+
+def test_a_part_that_waits_does_not_silence_a_stop() -> None:
+    rule = AnyOf((StopLoss(0.1), ScaledExit(((0.2, 0.25),))))
+    result = follow(rule, [12, (8, 8, 7, 8)])
+    assert exits(result) == [(3, -2, 8), (3, -6, 8)]
+    assert [trade.exit_reason for trade in result.trades] == ["scaled_exit", "stop_loss"]
+
+
+def test_all_of_uses_the_targets_of_all() -> None:
+    rule = AllOf((ScaledExit(((0.1, 0.25), (0.2, 0.25))), ScaledExit(((0.1, 0.5),))))
+    assert exits(follow(rule, [12, 13, 14])) == [(3, -2, 13)]
+
+
+def test_a_part_that_rounds_to_nothing_uses_its_target() -> None:
+    rule = ScaledExit(((0.1, 0.125), (0.2, 0.5)))
+    assert exits(follow(rule, [12, 12, 12], quantity=4, share_type="integer")) == [(4, -2, 12)]
 
 
 def test_scaled_exits_are_rounded_down() -> None:

@@ -86,6 +86,14 @@ def test_the_on_close_pass_comes_after_the_main_one() -> None:
     assert fills(run([10, BAR], {0: orders}, execution_mode="same_bar")) == [(2, 0, 1, 10), (1, 1, 1, 11)]
 
 
+def test_no_order_at_the_open_of_the_bar_of_its_submission() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", 1, "market_on_open")
+        b.submit("A", 1, "limit_on_open", limit_price=20, time_in_force="IOC")
+
+    assert fills(run([BAR, (13, 14, 12, 13)], {0: orders}, execution_mode="same_bar")) == [(1, 1, 1, 13), (2, 1, 1, 13)]
+
+
 # Trailing stops ------------------------------------------------------------------------------------------------------
 
 
@@ -102,6 +110,21 @@ def test_a_trailing_stop_follows_the_high_and_does_not_see_its_own_move() -> Non
     result = run(bars, sell_trail(trail_amount=2))
     assert fills(result)[1:] == [(2, 2, -1, 12)]
     assert result.trades[0].exit_reason == "trailing_stop"
+
+
+def test_a_trail_that_was_moved_is_over_for_the_bar() -> None:
+    # Bar 1: 8 is not reached, then 14 - 2 = 12; the close of 11 is below, and so is the open of bar 2.
+    result = run([10, (10, 14, 9, 11), (11.5, 12, 11, 11)], sell_trail(trail_amount=2), execution_mode="same_bar")
+    assert fills(result)[1:] == [(2, 2, -1, 11.5)]
+
+
+def test_the_bar_of_an_update_moves_no_trail() -> None:
+    actions = sell_trail(trail_amount=2)
+    actions[0] = lambda b: [b.submit("A", -1, "trailing_stop", trail_amount=2), b.update(2, trail_amount=1)]
+    actions[1] = lambda b: b.update(2, stop_price=5)
+    result = run([10, (10, 14, 9, 13), (9, 9, 8.5, 9)], actions, execution_mode="same_bar")
+    # Bar 1: to 14 - 1 = 13, then set to 5, where the second pass leaves it. Bar 2: 9 - 1.
+    assert (fills(result)[1:], result.orders[1].stop_price) == ([], 8)
 
 
 def test_trail_updates() -> None:
@@ -182,6 +205,7 @@ def test_lots() -> None:
     def orders(b: Broker) -> None:
         assert b.submit("A", 5) == 1  # rounds to 0
         assert b.submit("A", 0) is None
+        assert b.submit("A", 1e-9) is None
         b.submit("A", 29.99999999999)
         b.submit("A", -19)
 
