@@ -42,10 +42,10 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-PARTS = ("trades", "equity", "daily_pnl", "fills", "orders", "metrics", "config")
+PARTS = ("trades", "equity", "daily_pnl", "fills", "orders", "cash_flows", "alerts", "metrics", "config")
 _FORMAT = "ml4t_backtest result"
 _MANIFEST = "manifest.json"
-_FILES = {**{name: f"{name}.parquet" for name in PARTS[:5]}, "metrics": "metrics.json", "config": "config.yaml"}
+_FILES = {**{name: f"{name}.parquet" for name in PARTS[:7]}, "metrics": "metrics.json", "config": "config.yaml"}
 _COMPRESSIONS = ("lz4", "uncompressed", "snappy", "gzip", "brotli", "zstd")
 
 

@@ -8,18 +8,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.config import AccountType, BacktestConfig, WaterMarkSource
-from ml4t_backtest.contracts import ContractSpec
-from ml4t_backtest.handles import Order, Position, PositionBook
+from ml4t_backtest.handles import Position, PositionBook
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.lowering import HostCalls, RuleTable
 from ml4t_backtest.orderentry import OrderEntry
-from ml4t_backtest.records import fills_of, trades_of
 from ml4t_backtest.rebalancing import Rebalancing
+from ml4t_backtest.records import fills_of, trades_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ml4t_backtest.accounting.live import LedgerAccount, LedgerGatekeeper
+    from ml4t_backtest.contracts import ContractSpec
     from ml4t_backtest.panels import Panels
     from ml4t_backtest.store import Store
     from ml4t_backtest.trading_stats import AssetTradingStats, StatsBook
@@ -96,9 +96,9 @@ class Broker(OrderEntry, Rebalancing):
             free -= columns.unsettled[0]
         available = free * (1.0 - config.cash_buffer_pct) if free > 0.0 else free
         if not config.allow_leverage:
-            return max(0.0, available)
+            return max(0.0, float(available))
         held = columns.maintenance_requirement[0] if self._store.params["maintenance_basis"][0] else columns.initial_requirement[0]
-        return max(0.0, (columns.equity[0] - (columns.cash[0] - available) - held) / config.initial_margin)
+        return max(0.0, float((columns.equity[0] - (columns.cash[0] - available) - held) / config.initial_margin))
 
     @property
     def account(self) -> LedgerAccount:
@@ -241,4 +241,3 @@ class Broker(OrderEntry, Rebalancing):
             return getattr(self.config, name)
         known = [*fields, *(entry for entry in dir(type(self)) if not entry.startswith("_"))]
         raise AttributeError(f"Broker has no attribute {name!r}{did_you_mean(name, known)}")
-

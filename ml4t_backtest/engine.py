@@ -48,7 +48,7 @@ _ARGUMENTS = (
     "data",
 )
 _DATA_KINDS = ("views", "dict")
-_SEED = {"execution_mode": ExecutionMode.SAME_BAR, "commission_type": "none", "slippage_type": "none"}
+_SEED: dict[str, Any] = {"execution_mode": ExecutionMode.SAME_BAR, "commission_type": "none", "slippage_type": "none"}
 
 
 class Engine:
@@ -88,8 +88,7 @@ class Engine:
         **settings: Any,
     ) -> None:
         feed = _one_feed(feed, settings)
-        _check_strategy(strategy)
-        assert strategy is not None
+        strategy = _checked_strategy(strategy)
         if data not in _DATA_KINDS:
             raise ValueError(f"data was {data!r}, expected one of {list(_DATA_KINDS)}")
         self.config = _settings_of(config, settings)
@@ -178,9 +177,7 @@ class Engine:
         return self._result
 
     def _make_result(self, status: str) -> BacktestResult:
-        return BacktestResult(
-            self._store, self._panels, self.config, status, limit_names=self.limit_names, skipped_bars=self.skipped_bars
-        )
+        return BacktestResult(self._store, self._panels, self.config, status, limit_names=self.limit_names, skipped_bars=self.skipped_bars)
 
     def _run_bars(self, strategy: Strategy, *, progress: bool) -> None:
         """Loop over the bars for a per-asset strategy: one kernel call and one call of the strategy per bar."""
@@ -284,8 +281,10 @@ def _settings_of(config: BacktestConfig | Mode | str | None, settings: dict[str,
     for name in settings:
         if name not in known:
             arguments = [*_ARGUMENTS, *sorted(known)]
-            raise TypeError(f"Engine() has no argument {name!r}{did_you_mean(name, arguments)} Arguments: {', '.join(_ARGUMENTS)}, and"
-                            " every setting of BacktestConfig")
+            raise TypeError(
+                f"Engine() has no argument {name!r}{did_you_mean(name, arguments)} Arguments: {', '.join(_ARGUMENTS)}, and"
+                " every setting of BacktestConfig"
+            )
     if isinstance(config, (Mode, str)):
         config = config.to_config() if isinstance(config, Mode) else BacktestConfig.from_preset(config)
     if config is not None and not isinstance(config, BacktestConfig):
@@ -295,9 +294,10 @@ def _settings_of(config: BacktestConfig | Mode | str | None, settings: dict[str,
     return base.replace(**given) if given else base
 
 
-def _check_strategy(strategy: object) -> None:
+def _checked_strategy(strategy: object) -> Strategy | ArrayStrategy:
+    """Return the strategy. Raises TypeError for what is none."""
     if isinstance(strategy, (Strategy, ArrayStrategy)):
-        return
+        return strategy
     if strategy is None:
         raise TypeError("Engine() needs a strategy: Engine(feed, strategy)")
     if isinstance(strategy, type):

@@ -92,7 +92,9 @@ class OrderChecks:
         if good_till is not None and kind is TimeInForce.GTC:
             kind = TimeInForce.GTD
         if (good_till is not None) != (kind is TimeInForce.GTD):
-            raise ValueError(f"order of {asset!r} at {self._now()}: good_till belongs to time_in_force GTD, they were {good_till!r} and {kind.value!r}")
+            raise ValueError(
+                f"order of {asset!r} at {self._now()}: good_till belongs to time_in_force GTD, they were {good_till!r} and {kind.value!r}"
+            )
         if displayed is not None and not (is_finite(displayed) and displayed > 0):
             raise ValueError(self._bad_number("displayed_quantity", displayed, asset) + " > 0")
         last = 0 if good_till is None else self._nanoseconds(good_till)

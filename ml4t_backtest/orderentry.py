@@ -44,7 +44,7 @@ class OrderEntry(OrderChecks):
         self._extra_steps = self._screened or self._fills_at_once
         self._ticks = {}
 
-    def submit_order(  # noqa: PLR0913 - the published method with the terms of order types
+    def submit_order(  # noqa: C901, PLR0913 - the published method with the terms of order types
         self,
         asset: str,
         quantity: float,
@@ -128,7 +128,7 @@ class OrderEntry(OrderChecks):
             step("run_pass", self._store, None, Stage.SECOND_TOTALS.value)
             self._book.sync()
 
-    def submit_bracket(  # noqa: PLR0913 - the published method
+    def submit_bracket(
         self,
         asset: str,
         quantity: float,
@@ -157,14 +157,12 @@ class OrderEntry(OrderChecks):
         entry = self.submit_order(asset, quantity, order_type=kind, limit_price=entry_limit, stop_price=entry_stop, reduce_only=False)
         if entry is None:
             return None
-        target = self.submit_order(
-            asset, -quantity, order_type=OrderType.LIMIT, limit_price=take_profit, parent=entry, reduce_only=True
-        )
+        target = self.submit_order(asset, -quantity, order_type=OrderType.LIMIT, limit_price=take_profit, parent=entry, reduce_only=True)
         stop = self.submit_order(
             asset, -quantity, order_type=OrderType.STOP, stop_price=stop_loss, parent=entry, oco=target, reduce_only=True
         )
-        assert target is not None
-        assert stop is not None
+        if target is None or stop is None:  # not possible: the legs have the entry's quantity
+            raise RuntimeError(f"the legs of the bracket of {asset!r} were not submitted")
         self._store.orders["exit_reason"][target._row] = codes.ExitReason.TAKE_PROFIT
         return entry, target, stop
 
@@ -216,7 +214,10 @@ class OrderEntry(OrderChecks):
         return self.submit_order(asset, -held * fraction, order_type=order_type, limit_price=limit_price, reduce_only=True)
 
     def buy(self, asset: str, **size: Any) -> Order | None:
-        """Buy by one of shares, contracts (units), amount, dollars (money at this bar's close); order_type and limit_price as `submit_order`."""
+        """Buy by one of shares, contracts (units), amount, dollars (money at this bar's close).
+
+        order_type and limit_price as `submit_order`. Returns None without a price for dollars and for nothing.
+        """
         return self._sized(asset, OrderSide.BUY, **size)
 
     def sell(self, asset: str, **size: Any) -> Order | None:
@@ -303,9 +304,10 @@ class OrderEntry(OrderChecks):
         for name, value in updates.items():
             if name not in _UPDATABLE:
                 raise ValueError(f"cannot update {name!r} of an order, only {', '.join(_UPDATABLE)}{did_you_mean(name, _UPDATABLE)}")
-            if not is_finite(value) or (name == "quantity" and value <= order.filled_quantity):
-                least = f" > {order.filled_quantity:g}, what is filled" if name == "quantity" else ""
-                raise ValueError(f"{name} of order {order_id} was {value!r} at {self._now()}: expected a finite number{least}")
+            least = order.filled_quantity if order.is_active else 0.0
+            if not is_finite(value) or (name == "quantity" and value <= least):
+                bound = "" if name != "quantity" else f" > {least:g}" + (", what is filled" if least else "")
+                raise ValueError(f"{name} of order {order_id} was {value!r} at {self._now()}: expected a finite number{bound}")
             if name != "quantity" and getattr(order, name) is None:
                 raise ValueError(f"order {order_id} is a {order.order_type.value} order and has no {name}")
         limit, stop = (float(updates.get(name, _NONE)) for name in ("limit_price", "stop_price"))

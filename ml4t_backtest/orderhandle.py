@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ml4t_backtest.types import OrderReason, OrderSide, OrderStatus, OrderType, TimeInForce
 from ml4t_kernels import codes
@@ -43,6 +43,7 @@ _SENTENCES = {
     OrderReason.SUBMISSION_CHECK: "Insufficient cash (submission precheck): ${have:,.2f} would be left",
     OrderReason.RESERVATION: "Insufficient buying power: need ${need:,.2f}, have ${have:,.2f} not reserved",
 }
+
 
 def known_price(value: float) -> float | None:
     """Return a price, None for NaN."""
@@ -149,11 +150,10 @@ class Order:
     def rule_reason(self) -> str | None:
         """Which position rule made the order, as in "stop_loss_5.0%"; None for other orders."""
         rule = int(self._columns.rule[self._row])
-        text_of: Any = getattr(self._columns, "rule_text", None)
+        text_of = self._columns.rule_text
         if not rule or text_of is None:
             return None
-        text: str | None = text_of(rule - 1, int(self._columns.asset[self._row]), int(self._columns.created_bar[self._row]))
-        return text
+        return text_of(rule - 1, int(self._columns.asset[self._row]), int(self._columns.created_bar[self._row]))
 
     @property
     def history(self) -> list[tuple[datetime, OrderStatus, str | None]]:

@@ -12,7 +12,7 @@ from ml4t_backtest.analytics.tables import ORDER_FIELDS, ORDER_WORDS, TRADE_WORD
 from ml4t_backtest.frames import time_axis, time_series
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_backtest.panels import Panels
-from ml4t_kernels.dtypes import fill_dtype, order_dtype, trade_dtype
+from ml4t_kernels.dtypes import alert_dtype, fill_dtype, flow_dtype, order_dtype, trade_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.archive import Saved
     from ml4t_kernels.dtypes import FloatArray, IntArray, Records
 
-__all__ = ["Restored", "read_records", "restored"]
+__all__ = ["Restored", "empty_part", "read_records", "restored"]
 
 # Where a field stands in files of other engines and of older versions.
 _OTHER_COLUMNS = {"asset": "symbol", "commission": "fees", "exit_slippage": "slippage", "mfe": "max_favorable_excursion"}
@@ -201,3 +201,13 @@ def _numbers(column: pl.Series, name: str, kind: np.dtype[Any]) -> Any:
     if kind.kind == "f":
         return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return column.cast(pl.Int64).fill_null(0).to_numpy()
+
+
+def empty_part(name: str) -> pl.DataFrame:
+    """Return the frame of a part that a folder lacks, without rows."""
+    from ml4t_backtest.analytics.tables import alerts_frame, flows_frame
+
+    nothing = Panels(np.zeros(0, dtype=np.int64), [], (), {}, np.zeros((0, 0), dtype=np.uint8))
+    if name == "cash_flows":
+        return flows_frame(np.zeros(0, dtype=flow_dtype), nothing)
+    return alerts_frame(np.zeros(0, dtype=alert_dtype), nothing, ())

@@ -15,11 +15,11 @@ from ml4t_backtest.analytics.metrics import compute_metrics
 from ml4t_backtest.analytics.trades import TradeAnalyzer
 from ml4t_backtest.enrichment import enrich_trades_with_signals
 from ml4t_backtest.frames import time_series
-from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.records import fills_of, open_trades, trades_frame, trades_of
+from ml4t_backtest.resultmapping import ResultMapping
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Iterable, Iterator, KeysView, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -34,11 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BacktestResult", "_get_annualization_factor", "enrich_trades_with_signals"]
 
-_OBJECTS = ("trades", "fills", "equity_curve", "equity", "trade_analyzer")
 _EVENING_CALENDARS = ("CME", "CBOT", "NYMEX", "COMEX")
 
 
-class BacktestResult:
+class BacktestResult(ResultMapping):
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
     status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to
@@ -165,6 +164,34 @@ class BacktestResult:
 
         return orders_frame(self._orders, self._panels)
 
+    @cached_property
+    def _flows_frame(self) -> pl.DataFrame:
+        from ml4t_backtest.analytics.tables import flows_frame
+
+        return flows_frame(self._flows, self._panels)
+
+    def to_cash_flows_dataframe(self) -> pl.DataFrame:
+        """Return one row per amount of cash that moved without a fill.
+
+        Columns: timestamp (Datetime[us]), asset (null for the account as a whole), kind ("dividend", "funding",
+        "cash_interest", "margin_interest", "borrow_fee"), amount (money, negative when the account pays).
+        """
+        return self._flows_frame
+
+    @cached_property
+    def _alerts_frame(self) -> pl.DataFrame:
+        from ml4t_backtest.analytics.tables import alerts_frame
+
+        return alerts_frame(self._alerts, self._panels, self._limit_names)
+
+    def to_alerts_dataframe(self) -> pl.DataFrame:
+        """Return one row per breach of a portfolio limit and per margin call.
+
+        Columns: timestamp (Datetime[us]), limit (name of the limit, or "margin_call"), action ("warn", "block", "reduce",
+        "liquidate", "halt"), value (what was measured), threshold (the bound that it crossed).
+        """
+        return self._alerts_frame
+
     def to_daily_pnl(self, session_aligned: bool = False, *, session_config: SessionConfig | None = None) -> pl.DataFrame:  # noqa: FBT001, FBT002 - published
         """Return one row per day.
 
@@ -235,7 +262,7 @@ class BacktestResult:
     def to_parquet(self, path: str | Path, include: Iterable[str] | None = None, compression: str = "zstd") -> dict[str, Path]:
         """Write the result to a folder and return the path of each part.
 
-        include: some of trades, equity, daily_pnl, fills, orders (Parquet), metrics (JSON), config (YAML); None for
+        include: some of trades, equity, daily_pnl, fills, orders, cash_flows, alerts (Parquet), metrics (JSON), config (YAML); None for
         all. compression: of the Parquet files: zstd, lz4, snappy, gzip, brotli, uncompressed. A file manifest.json
         holds the schema version, the status and the assets.
 
@@ -261,6 +288,9 @@ class BacktestResult:
         if name in ("trades", "fills", "orders"):
             frame: pl.DataFrame = getattr(self, f"to_{name}_dataframe")()
             return archive.with_fields(frame, getattr(self, f"_{name}"))
+        if name in ("cash_flows", "alerts"):
+            own: pl.DataFrame = getattr(self, f"to_{name}_dataframe")()
+            return own
         if name == "daily_pnl":
             return self.to_daily_pnl()
         if name == "metrics":
@@ -288,7 +318,7 @@ class BacktestResult:
         return result
 
     def _load(self, saved: Saved) -> None:
-        from ml4t_backtest.restore import restored
+        from ml4t_backtest.restore import empty_part, restored
 
         run = restored(saved)
         self.config = cast("BacktestConfig", _config_of(saved))
@@ -300,6 +330,8 @@ class BacktestResult:
         self._fills, self._orders, self._trades = run.fills, run.orders, run.trades
         self._multipliers = run.multipliers
         self._initial_cash = run.initial_cash
+        for name, attribute in (("cash_flows", "_flows_frame"), ("alerts", "_alerts_frame")):
+            self.__dict__[attribute] = saved.frames[name] if name in saved.frames else empty_part(name)
         self.metrics = {**self._computed_metrics(), **run.metrics}
 
     # The diagnostic package ----------------------------------------------------------------------------------------------
@@ -318,41 +350,6 @@ class BacktestResult:
     def to_tearsheet(self, *arguments: Any, **options: Any) -> Any:
         """Return the diagnostic package's tear sheet of this run. Arguments and errors: as `to_portfolio_analysis`."""
         return _diagnostic("generate_tearsheet_from_result", "to_tearsheet")(self, *arguments, **options)
-
-    # Like a dictionary ---------------------------------------------------------------------------------------------------
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the metrics together with trades, fills, equity_curve (lists), equity and trade_analyzer."""
-        return {**self.metrics, **{name: getattr(self, name) for name in _OBJECTS}}
-
-    def __getitem__(self, key: str) -> Any:
-        if key in self.metrics:
-            return self.metrics[key]
-        if key in _OBJECTS:
-            return getattr(self, key)
-        known = (*self.metrics, *_OBJECTS)
-        raise KeyError(f"no metric {key!r}{did_you_mean(key, known)} Known: {', '.join(known)}")
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.metrics or key in _OBJECTS
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((*self.metrics, *_OBJECTS))
-
-    def __len__(self) -> int:
-        return len(self.metrics) + len(_OBJECTS)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a metric or object, or `default`."""
-        return self[key] if key in self else default
-
-    def keys(self) -> KeysView[str]:
-        """Return the names of all metrics and objects."""
-        return dict.fromkeys(self).keys()
-
-    def items(self) -> ItemsView[str, Any]:
-        """Return pairs of name and value."""
-        return self.to_dict().items()
 
     def __repr__(self) -> str:
         metrics = self.metrics

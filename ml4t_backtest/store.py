@@ -55,6 +55,8 @@ class Columns:
     Views hold the `Columns`, not the memoryviews, so that a grown buffer reaches all of them at once.
     """
 
+    rule_text: Callable[[int, int, int], str | None] | None = None
+
     def __init__(self, records: Records) -> None:
         self.bind(records)
 

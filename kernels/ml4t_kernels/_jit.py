@@ -178,7 +178,7 @@ if COMPILED:
         return types.float64(types.int64, types.int64, types.float64, types.float64, types.float64), codegen
 
     def _call_function(address: int, number: int, first: float, second: float, third: float) -> float:
-        return _call(address, number, first, second, third)
+        return _call(address, number, first, second, third)  # type: ignore[call-arg]
 
     call_function = kernel(_call_function)
 else:

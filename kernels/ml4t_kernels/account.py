@@ -85,9 +85,7 @@ def close_gaps(state: Record, positions: Records, open_list: IntArray) -> None:
 
 
 @kernel
-def _open_position(
-    state: Record, position: Record, fill: Record, order: Record, quantity: float, commission: float
-) -> None:
+def _open_position(state: Record, position: Record, fill: Record, order: Record, quantity: float, commission: float) -> None:
     """Start a position of `quantity` (signed) from a fill, all but its place in the open list and its water marks.
 
     state, position: in-out. fill, order: in. commission: money.
@@ -144,11 +142,11 @@ def _leave(state: Record, position: Record, open_list: IntArray) -> None:
 
 @kernel
 def _change_position(
-    state: Record, params: Record, position: Record, contract: Record, order: Record, fill: Record, trade: Record, open_list: IntArray
+    state: Record, position: Record, contract: Record, order: Record, fill: Record, trade: Record, open_list: IntArray
 ) -> int:
     """Open, add to, reduce, close or flip the position of a fill, and write the trade if there is one.
 
-    state, position, trade, open_list: in-out. params, contract, order, fill: in. Returns 1 when a position was opened.
+    state, position, trade, open_list: in-out. contract, order, fill: in. Returns 1 when a position was opened.
     """
     held = position["quantity"]
     quantity = fill["quantity"]
@@ -238,7 +236,7 @@ def apply_fill(ledger: Ledger, item: Item, quote: Quote, fill: Record, trade: Re
     held, mark, paid, cash = position["quantity"], position["current_price"], position["basis"], state["cash"]
     locked = locked_value(position, contract)
     _move_cash(state, params, position, contract, fill, ledger.holds)
-    if _change_position(state, params, position, contract, item.order, fill, trade, ledger.open_list) == 1:
+    if _change_position(state, position, contract, item.order, fill, trade, ledger.open_list) == 1:
         _place_marks(params, position, price, quote.high, quote.low, quote.close)
     position["current_price"] = price
     new = position["quantity"]

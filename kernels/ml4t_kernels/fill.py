@@ -70,7 +70,10 @@ def _stop_price(buys: bool, stop: float, quote: Quote) -> float:  # noqa: FBT001
 
 @kernel
 def _stop_limit_price(order: Record, buys: bool, quote: Quote, better_open: bool, rests: bool) -> tuple[float, int]:  # noqa: FBT001
-    """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen (all in; rests: seen on an earlier bar)."""
+    """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen.
+
+    All in. rests: the stop was seen on an earlier bar.
+    """
     limit, stop = order["limit_price"], order["stop_price"]
     touched = _stop_price(buys, stop, quote)
     if rests or touched == quote.gap:

@@ -332,4 +332,5 @@ METRIC_NAMES: tuple[str, ...] = (
     *("cagr", "volatility", "sharpe", "sortino", "calmar", "periods_per_year"),
     *_TRADE_METRICS,
     *_PAIRS.values(),
+    "skipped_bars",
 )

@@ -24,9 +24,11 @@ __all__ = [
     "ORDER_WORDS",
     "TIME_FIELDS",
     "TRADE_WORDS",
+    "alerts_frame",
     "daily_frame",
     "equity_columns",
     "fills_frame",
+    "flows_frame",
     "orders_frame",
     "with_trade_extras",
     "words",
@@ -142,6 +144,37 @@ def fills_frame(fills: Records, panels: Panels, multipliers: FloatArray) -> pl.D
         _plain("position", fills),
     ]
     return pl.DataFrame(_with_rest(columns, fills, panels))
+
+
+def flows_frame(flows: Records, panels: Panels) -> pl.DataFrame:
+    """Return cash flow rows as a frame; columns as `BacktestResult.to_cash_flows_dataframe` documents."""
+    import polars as pl
+
+    of_account = flows["asset"] < 0
+    asset = words("asset", np.where(of_account, 0, flows["asset"]), panels.assets or ("",))
+    return pl.DataFrame(
+        [
+            time_series("timestamp", flows["timestamp"], panels.zone),
+            asset.set(pl.Series(of_account), None) if len(flows) else asset,
+            words("kind", flows["kind"], tuple(code.name.lower() for code in codes.FlowKind)),
+            pl.Series("amount", np.ascontiguousarray(flows["amount"])),
+        ]
+    )
+
+
+def alerts_frame(alerts: Records, panels: Panels, names: Sequence[str]) -> pl.DataFrame:
+    """Return alert rows as a frame; columns as `BacktestResult.to_alerts_dataframe` documents. names: of the limit rows."""
+    import polars as pl
+
+    return pl.DataFrame(
+        [
+            time_series("timestamp", alerts["timestamp"], panels.zone),
+            words("limit", alerts["limit"] + 1, ("margin_call", *names)),
+            words("action", alerts["action"], tuple(code.name.lower() for code in codes.LimitAction)),
+            pl.Series("value", np.ascontiguousarray(alerts["value"])),
+            pl.Series("threshold", np.ascontiguousarray(alerts["threshold"])),
+        ]
+    )
 
 
 def orders_frame(orders: Records, panels: Panels) -> pl.DataFrame:

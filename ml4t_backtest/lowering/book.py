@@ -51,7 +51,11 @@ class RuleTable:
 
     def records(self) -> tuple[Records, Records]:
         """Return the rule rows and the tier rows."""
-        tiers = np.array(self._tiers, dtype=[("limit", "f8"), ("rate", "f8")]).view(tier_dtype) if self._tiers else np.zeros(0, dtype=tier_dtype)
+        tiers = (
+            np.array(self._tiers, dtype=[("limit", "f8"), ("rate", "f8")]).view(tier_dtype)
+            if self._tiers
+            else np.zeros(0, dtype=tier_dtype)
+        )
         return np.concatenate(self._rows), tiers
 
     def rows_reading(self, key: str) -> list[int]:
@@ -171,8 +175,7 @@ class RuleTable:
 
     def _ask(self, rule: Any, number: int, asset: int) -> float:
         """Evaluate a rule of the user's own for a position; write its price and timing, return the part to exit."""
-        store = self._hosts.store
-        assert store is not None
+        store = self._hosts.the_store
         action = rule.evaluate(self._state(asset))
         if not isinstance(action, PositionAction):
             raise TypeError(f"{type(rule).__name__}.evaluate() returned {action!r}, expected a PositionAction")
@@ -183,14 +186,15 @@ class RuleTable:
             return 0.0
         if action.exit_reason not in ExitReason.__members__:
             known = list(ExitReason.__members__)
-            raise ValueError(f"{type(rule).__name__} gave exit_reason {action.exit_reason!r}{did_you_mean(action.exit_reason, known)}; {shortened(known)}")
+            raise ValueError(
+                f"{type(rule).__name__} gave exit_reason {action.exit_reason!r}{did_you_mean(action.exit_reason, known)}; {shortened(known)}"
+            )
         store.terms.rules["exit_reason"][number] = ExitReason[action.exit_reason]
         self._said[number, asset, store.bar] = action.reason
         return 1.0 if action.action is ActionType.EXIT_FULL else action.pct
 
     def _state(self, asset: int) -> PositionState:
-        store, panels = self._hosts.store, self._panels
-        assert store is not None
+        store, panels = self._hosts.the_store, self._panels
         bar, position = store.bar, store.positions[asset]
         prices = {name: float(panels.prices[name][bar, asset]) for name in ("open", "high", "low", "close")}
         quantity, entry = float(position["quantity"]), float(position["entry_price"])

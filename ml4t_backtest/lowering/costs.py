@@ -45,7 +45,9 @@ class CostTable:
         for column, asset in enumerate(self._panels.assets):
             spec = self._specs[column]
             kind = None if spec is None else spec.asset_class
-            chosen = [model.model_for(asset, kind) if hasattr(model, "model_for") else model for model in (commission, slippage, impact, limits)]
+            chosen = [
+                model.model_for(asset, kind) if hasattr(model, "model_for") else model for model in (commission, slippage, impact, limits)
+            ]
             rows[column] = self._row(column, chosen)
         if not self._records:
             self._records.append(np.zeros(1, dtype=cost_dtype))
@@ -97,9 +99,7 @@ class CostTable:
         else:
             row["commission_kind"] = CommissionKind.FUNCTION
             row["commission_minimum"] = -math.inf
-            row["commission_function"] = self._function(
-                model, "commission_model", lambda asset, quantity, price, multiplier: {"multiplier": multiplier}
-            )
+            row["commission_function"] = self._function(model, "commission_model", lambda _, multiplier: {"multiplier": multiplier})
 
     def _slippage(self, row: Record, model: Any, column: int) -> None:
         kind = type(model)
@@ -127,7 +127,7 @@ class CostTable:
             row["slippage_function"] = self._function(
                 model,
                 "slippage_model",
-                lambda asset, quantity, price, volume: {"volume": volume, **({} if filled is None else {"filled": filled(asset)})},
+                lambda asset, volume: {"volume": volume, **({} if filled is None else {"filled": filled(asset)})},
             )
 
     def _spread(self, row: Record, model: m.SpreadSlippage, asset: str) -> None:
@@ -176,7 +176,7 @@ class CostTable:
             row["participation_kind"] = ParticipationKind.FUNCTION
             row["participation_function"] = self._hosts.address(self._cap_of(model, share), "execution_limits.calculate")
 
-    def _function(self, model: Any, argument: str, known: Callable[..., dict[str, Any]]) -> int:
+    def _function(self, model: Any, argument: str, known: Callable[[int, float], dict[str, Any]]) -> int:
         """Return the address of a user's commission or slippage: an object with calculate(...), or a (compiled) function."""
         if hasattr(model, "py_func") or isinstance(model, FunctionType):
             return self._hosts.address(model, argument)
@@ -187,7 +187,7 @@ class CostTable:
         assets = self._panels.assets
 
         def call(column: int, quantity: float, price: float, last: float) -> float:
-            return float(call_with_known(method, assets[column], quantity, price, **known(column, quantity, price, last)))
+            return float(call_with_known(method, assets[column], quantity, price, **known(column, last)))
 
         return self._hosts.address(call, f"{type(model).__name__}.calculate")
 
@@ -228,16 +228,14 @@ class CostTable:
 
     def _filled_now(self, column: int) -> float:
         """Return the units of an asset that have filled on this bar, unsigned."""
-        store = self._hosts.store
-        assert store is not None
+        store = self._hosts.the_store
         fills = store.used_fills()
         now = fills[np.searchsorted(fills["bar"], store.bar) :]
         return float(np.sum(np.abs(now["quantity"][now["asset"] == column])))
 
     def _volatility_now(self, column: int) -> float | None:
         """Return the sample standard deviation of the last 20 returns before this bar, None while there are too few."""
-        store = self._hosts.store
-        assert store is not None
+        store = self._hosts.the_store
         closes = self._panels.prices["close"][max(0, store.bar - _WINDOW - 1) : store.bar, column]
         if len(closes) <= _WINDOW or np.isnan(closes).any() or (closes <= 0.0).any():
             return None

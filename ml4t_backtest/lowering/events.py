@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml4t_backtest.frames import read_frame, time_axis
 from ml4t_backtest.config import AccountType
+from ml4t_backtest.frames import read_frame, time_axis
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_kernels.codes import EventKind
 from ml4t_kernels.dtypes import event_dtype
@@ -87,7 +87,9 @@ def _columns_of(assets: list[Any], panels: Panels, role: str) -> IntArray:
         column = panels.column_of.get(str(asset))
         if column is None:
             known = panels.assets
-            raise ValueError(f"{role} row {row} is for {asset!r}, which is no asset of the feed ({shortened(known)}){did_you_mean(str(asset), known)}")
+            raise ValueError(
+                f"{role} row {row} is for {asset!r}, which is no asset of the feed ({shortened(known)}){did_you_mean(str(asset), known)}"
+            )
         columns[row] = column
     return columns
 

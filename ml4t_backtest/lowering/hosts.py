@@ -51,6 +51,13 @@ class HostCalls:
 
         return guarded
 
+    @property
+    def the_store(self) -> Store:
+        """The store of the run. Raises RuntimeError before there is one."""
+        if self.store is None:
+            raise RuntimeError("a function of the user was called before the run had a store")
+        return self.store
+
     def failure(self) -> BaseException:
         """Return what to raise after a step has stopped for a function."""
         error, self.error = self.error, None

@@ -34,36 +34,44 @@ class LimitTable:
 
     def add(self, limit: Any) -> None:
         """Append the rows of a limit."""
-        kind, name = type(limit), type(limit).__name__
-        if kind is p.MaxDrawdownLimit:
-            self._row(limit, LimitKind.DRAWDOWN, limit.max_drawdown, part=limit.reduction_pct)
-            if limit.warn_threshold is not None:
-                self._row(limit, LimitKind.DRAWDOWN, limit.warn_threshold, action="warn")
-        elif kind is p.DailyLossLimit:
-            self._row(limit, LimitKind.DAILY_LOSS, limit.max_daily_loss, part=limit.reduction_pct)
-        elif kind is p.MaxPositionsLimit:
-            if limit.action == "reduce":
-                raise ValueError("MaxPositionsLimit: action 'reduce' does not lower the number of positions; use 'block', 'halt' or 'liquidate'")
-            self._row(limit, LimitKind.POSITIONS, limit.max_positions)
-        elif kind is p.MaxExposureLimit:
-            self._row(limit, LimitKind.LARGEST_POSITION, limit.max_exposure)
-        elif kind is p.GrossExposureLimit:
-            self._row(limit, LimitKind.GROSS_EXPOSURE, limit.max_gross_exposure)
-        elif kind is r.NetExposureLimit:
-            self._row(limit, LimitKind.NET_EXPOSURE, limit.max_net_exposure, least=limit.min_net_exposure)
-        elif kind is p.SectorExposureLimit:
-            self._sectors(limit)
-        elif kind is r.BetaLimit:
-            betas = self._lookup(limit.beta_key, name)
-            self._row(limit, LimitKind.FACTOR_NET, limit.max_beta, least=limit.min_beta, weights=self._weights(betas, 1.0, name))
-        elif kind is r.FactorExposureLimit:
-            self._factor(limit)
-        elif kind in (t.VaRLimit, t.CVaRLimit):
-            measure = LimitKind.VALUE_AT_RISK if kind is t.VaRLimit else LimitKind.CONDITIONAL_VALUE_AT_RISK
-            self._row(limit, measure, limit.threshold, confidence=limit.confidence_level, lookback=limit.lookback_days)
-        else:
+        ways: dict[type, Any] = {
+            p.MaxDrawdownLimit: self._drawdown,
+            p.DailyLossLimit: lambda one: self._row(one, LimitKind.DAILY_LOSS, one.max_daily_loss, part=one.reduction_pct),
+            p.MaxPositionsLimit: self._positions,
+            p.MaxExposureLimit: lambda one: self._row(one, LimitKind.LARGEST_POSITION, one.max_exposure),
+            p.GrossExposureLimit: lambda one: self._row(one, LimitKind.GROSS_EXPOSURE, one.max_gross_exposure),
+            r.NetExposureLimit: self._net,
+            p.SectorExposureLimit: self._sectors,
+            r.BetaLimit: self._beta,
+            r.FactorExposureLimit: self._factor,
+            t.VaRLimit: lambda one: self._tail(one, LimitKind.VALUE_AT_RISK),
+            t.CVaRLimit: lambda one: self._tail(one, LimitKind.CONDITIONAL_VALUE_AT_RISK),
+        }
+        lower = ways.get(type(limit))
+        if lower is None:
             hint = f": {limit.__name__}(...)" if isinstance(limit, type) else "; use RiskManager in the strategy for limits of your own"
             raise TypeError(f"limits holds {limit!r}, expected a portfolio limit of ml4t_backtest.risk{hint}")
+        lower(limit)
+
+    def _drawdown(self, limit: p.MaxDrawdownLimit) -> None:
+        self._row(limit, LimitKind.DRAWDOWN, limit.max_drawdown, part=limit.reduction_pct)
+        if limit.warn_threshold is not None:
+            self._row(limit, LimitKind.DRAWDOWN, limit.warn_threshold, action="warn")
+
+    def _positions(self, limit: p.MaxPositionsLimit) -> None:
+        if limit.action == "reduce":
+            raise ValueError("MaxPositionsLimit: action 'reduce' sells parts, which closes no position; use 'block', 'halt' or 'liquidate'")
+        self._row(limit, LimitKind.POSITIONS, limit.max_positions)
+
+    def _net(self, limit: r.NetExposureLimit) -> None:
+        self._row(limit, LimitKind.NET_EXPOSURE, limit.max_net_exposure, least=limit.min_net_exposure)
+
+    def _beta(self, limit: r.BetaLimit) -> None:
+        weights = self._weights(self._lookup(limit.beta_key, "BetaLimit"), 1.0, "BetaLimit")
+        self._row(limit, LimitKind.FACTOR_NET, limit.max_beta, least=limit.min_beta, weights=weights)
+
+    def _tail(self, limit: t.VaRLimit | t.CVaRLimit, kind: LimitKind) -> None:
+        self._row(limit, kind, limit.threshold, confidence=limit.confidence_level, lookback=limit.lookback_days)
 
     def records(self) -> Records:
         """Return the limit rows."""
@@ -73,7 +81,7 @@ class LimitTable:
                 row[name] = value
         return rows
 
-    def _row(
+    def _row(  # noqa: PLR0913 - one argument per field of a row
         self,
         limit: Any,
         kind: LimitKind,

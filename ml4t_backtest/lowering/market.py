@@ -18,7 +18,10 @@ __all__ = ["lower_market", "trading_bars"]
 
 
 def lower_market(panels: Panels, config: BacktestConfig) -> Market:
-    """Return the bars as kernels see them; a volume that the feed does not have is NaN: unknown. Raises ValueError for a vwap price without its column."""
+    """Return the bars as kernels see them; a volume that the feed does not have is NaN: unknown.
+
+    Raises ValueError for a vwap price without its column.
+    """
     from ml4t_backtest.sessions import session_numbers
 
     prices, extras = panels.prices, panels.extras
