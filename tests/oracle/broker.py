@@ -37,6 +37,11 @@ class Broker:
     def pending(self) -> list[OracleOrder]:
         return list(self._account.pending)
 
+    @property
+    def orders(self) -> list[OracleOrder]:
+        """All orders of the run; the order with id n is at n - 1."""
+        return list(self._account.orders)
+
     def submit(
         self,
         asset: str,
@@ -122,10 +127,17 @@ class Broker:
         account.drop_finished_orders()
 
     def bracket(
-        self, asset: str, quantity: Any, take_profit: Any, stop_loss: Any, entry_type: OrderType = "market", entry_limit: Any = None
+        self,
+        asset: str,
+        quantity: Any,
+        take_profit: Any,
+        stop_loss: Any,
+        entry_type: OrderType = "market",
+        entry_limit: Any = None,
+        entry_stop: Any = None,
     ) -> tuple[int, int, int] | None:
-        """An entry with a target and a stop that cancel each other; the ids in this order."""
-        entry = self.submit(asset, quantity, entry_type, limit_price=entry_limit)
+        """An entry, which is not reduce-only, with a target and a stop that cancel each other; the ids in this order."""
+        entry = self.submit(asset, quantity, entry_type, limit_price=entry_limit, stop_price=entry_stop, reduce_only=False)
         if entry is None:
             return None
         opposite_quantity = -self._number(quantity, "quantity")
@@ -219,6 +231,12 @@ class Broker:
             self._account.positions[asset].rule = rule
         else:
             raise ValueError(f"no open position: {asset}")
+
+    def update_position_context(self, asset: str, values: Mapping[str, Any]) -> None:
+        """Give an open position values that its rules read before those of the signal columns; None takes one back."""
+        self._require_known(asset)
+        if asset in self._account.positions:
+            self._account.positions[asset].context.update(values)
 
     def _pending_order(self, order_id: int) -> OracleOrder | None:
         if not 1 <= order_id <= len(self._account.orders):

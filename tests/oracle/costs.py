@@ -124,6 +124,7 @@ class Costs:
         c = self.commission
         notional = abs(q * price) * m
         rate: Number = c.maker_rate if maker and c.maker_rate is not None else c.rate
+        plain: Number = c.rate
         per_unit: Number = c.per_unit
         if c.value_tiers:
             return notional * _tier(c.value_tiers, notional)
@@ -131,7 +132,7 @@ class Costs:
             return abs(q) * _tier(c.quantity_tiers, abs(q))
         if c.largest_of:
             least: Number = c.per_trade
-            return max(least, abs(q) * per_unit, notional * c.rate)
+            return max(least, abs(q) * per_unit, notional * plain)
         return notional * rate + abs(q) * per_unit
 
     def commission_of(self, order: OracleOrder, price: Number, m: Number, maker: bool) -> Callable[[Number], Number]:

@@ -84,7 +84,9 @@ class Look:
         return price_return(self.position.quantity, self.position.entry_price, price)
 
     def signal(self, name: str) -> Number | None:
-        value = self.account.signals.get(self.asset, {}).get(name)
+        value = self.position.context.get(name)
+        if value is None:
+            value = self.account.signals.get(self.asset, {}).get(name)
         return optional(self.account.rules.number, value, name)
 
 
@@ -96,8 +98,8 @@ def follow_rules(account: Account) -> None:
             continue
         look = Look(account, asset, position, account.bars[asset])
         rule = kinds.in_numbers(rule, account.rules.number)
-        _keep_volatilities(look, rule, ())
-        found = evaluate(look, rule, ())
+        _keep_volatilities(look, rule, (rule,))  # what one rule remembers is not another's
+        found = evaluate(look, rule, (rule,))
         if found is not None:
             _submit(look, found)
 
@@ -122,7 +124,7 @@ def _submit(look: Look, found: Exit) -> None:
         order.due_bar, order.at_open = account.bar_index + 1, found.at_open
 
 
-def evaluate(look: Look, rule: Any, path: tuple[int, ...]) -> Exit | None:
+def evaluate(look: Look, rule: Any, path: tuple[Any, ...]) -> Exit | None:
     """What the rule asks for on this bar; None: nothing. Changes nothing."""
     if isinstance(rule, (kinds.Chain, kinds.AnyOf)):
         for place, inner in enumerate(rule.rules):
@@ -132,11 +134,11 @@ def evaluate(look: Look, rule: Any, path: tuple[int, ...]) -> Exit | None:
         return None
     if isinstance(rule, kinds.AllOf):
         return _all_of(look, rule, path)
-    judge: Callable[[Look, Any, tuple[int, ...]], Exit | None] = JUDGES[type(rule)]
+    judge: Callable[[Look, Any, tuple[Any, ...]], Exit | None] = JUDGES[type(rule)]
     return judge(look, rule, path)
 
 
-def _all_of(look: Look, rule: kinds.AllOf, path: tuple[int, ...]) -> Exit | None:
+def _all_of(look: Look, rule: kinds.AllOf, path: tuple[Any, ...]) -> Exit | None:
     found = [evaluate(look, inner, (*path, place)) for place, inner in enumerate(rule.rules)]
     first = found[0] if found else None
     if first is None or None in found:
@@ -169,21 +171,21 @@ def _by_mode(look: Look, reason: str, level: Number | None, *, gapped: bool, ext
     return Exit(reason, price=_slipped(look, price))
 
 
-def _stop_loss(look: Look, rule: kinds.StopLoss, _: tuple[int, ...]) -> Exit | None:
+def _stop_loss(look: Look, rule: kinds.StopLoss, _: tuple[Any, ...]) -> Exit | None:
     level = look.down(look.base, rule.pct)
     if not look.below(look.worst, level):
         return None
     return _by_mode(look, rule.reason, level, gapped=look.below(look.bar.open, level), extreme=look.worst)
 
 
-def _take_profit(look: Look, rule: kinds.TakeProfit, _: tuple[int, ...]) -> Exit | None:
+def _take_profit(look: Look, rule: kinds.TakeProfit, _: tuple[Any, ...]) -> Exit | None:
     level = look.up(look.base, rule.pct)
     if not look.above(look.best, level):
         return None
     return _by_mode(look, rule.reason, level, gapped=look.above(look.bar.open, level), extreme=look.best)
 
 
-def _trailing_stop(look: Look, rule: kinds.TrailingStop, _: tuple[int, ...]) -> Exit | None:
+def _trailing_stop(look: Look, rule: kinds.TrailingStop, _: tuple[Any, ...]) -> Exit | None:
     settings, bar = look.account.rules.settings, look.bar
     timing = settings.trail_stop_timing
     level = look.down(look.mark, rule.pct)
@@ -204,11 +206,11 @@ def _trailing_stop(look: Look, rule: kinds.TrailingStop, _: tuple[int, ...]) -> 
     return None
 
 
-def _time_exit(look: Look, rule: kinds.TimeExit, _: tuple[int, ...]) -> Exit | None:
+def _time_exit(look: Look, rule: kinds.TimeExit, _: tuple[Any, ...]) -> Exit | None:
     return Exit(rule.reason) if look.position.bars_held >= rule.bars else None
 
 
-def _tightening(look: Look, rule: kinds.Tightening, _: tuple[int, ...]) -> Exit | None:
+def _tightening(look: Look, rule: kinds.Tightening, _: tuple[Any, ...]) -> Exit | None:
     gained = look.r(look.mark)
     steps = sorted(rule.schedule)
     trail = steps[0][1]
@@ -218,7 +220,7 @@ def _tightening(look: Look, rule: kinds.Tightening, _: tuple[int, ...]) -> Exit 
     return _at_close(look, rule.reason) if look.below(look.bar.close, look.down(look.mark, trail)) else None
 
 
-def _keep_volatilities(look: Look, rule: Any, path: tuple[int, ...]) -> None:
+def _keep_volatilities(look: Look, rule: Any, path: tuple[Any, ...]) -> None:
     """Every rule that keeps the first volatility of the position takes it as soon as there is one, whether it is asked or not."""
     if isinstance(rule, (kinds.Chain, kinds.AnyOf, kinds.AllOf)):
         for place, inner in enumerate(rule.rules):
@@ -229,7 +231,7 @@ def _keep_volatilities(look: Look, rule: Any, path: tuple[int, ...]) -> None:
             look.position.memory.setdefault((path, rule), atr)
 
 
-def _volatility(look: Look, rule: Any, path: tuple[int, ...]) -> Exit | None:
+def _volatility(look: Look, rule: Any, path: tuple[Any, ...]) -> Exit | None:
     atr = look.position.memory.get((path, rule)) if rule.use_entry_atr else look.signal(rule.signal)
     if atr is None:
         return None
@@ -238,7 +240,7 @@ def _volatility(look: Look, rule: Any, path: tuple[int, ...]) -> Exit | None:
     return _at_close(look, rule.reason) if look.below(look.bar.close, level) else None
 
 
-def _scaled_exit(look: Look, rule: kinds.ScaledExit, path: tuple[int, ...]) -> Exit | None:
+def _scaled_exit(look: Look, rule: kinds.ScaledExit, path: tuple[Any, ...]) -> Exit | None:
     gained = look.r(look.bar.close)
     for place, (target, part) in enumerate(rule.targets):
         key = (path, rule, place)
@@ -249,7 +251,7 @@ def _scaled_exit(look: Look, rule: kinds.ScaledExit, path: tuple[int, ...]) -> E
     return None
 
 
-def _signal_exit(look: Look, rule: kinds.SignalExit, _: tuple[int, ...]) -> Exit | None:
+def _signal_exit(look: Look, rule: kinds.SignalExit, _: tuple[Any, ...]) -> Exit | None:
     value = look.signal(rule.signal)
     if value is None:
         return None

@@ -114,6 +114,7 @@ class OraclePosition:
     bars_held: int = 0
     rule: Any = None  # its own rule
     last_exit: OracleOrder | None = None  # of a rule, a margin call or a portfolio limit
+    context: dict[str, Any] = field(default_factory=dict)  # values given by hand for its rules
     memory: dict[Any, Any] = field(default_factory=dict)  # used targets and kept volatilities of its rules
 
 

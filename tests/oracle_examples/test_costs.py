@@ -228,8 +228,9 @@ def test_open_cash_looks_at_the_cash_after_the_fill() -> None:
     result = run([10, 10], {0: lambda b: b.submit("A", 11)}, **kwargs)
     assert (result.orders[0].reason, result.orders[0].need, result.orders[0].have) == ("INSUFFICIENT_CASH", 0, -10)
     assert statuses(run([10, 10], {0: lambda b: b.submit("A", -50)}, **kwargs)) == [("filled", None)]
-    result = run([10, 10], {0: lambda b: b.submit("A", 11)}, partial_fills_allowed=True, **kwargs)
-    assert statuses(result) == [("rejected", "INSUFFICIENT_CASH")]
+    actions: dict[int, Action] = {0: lambda b: b.submit("A", -5), 1: lambda b: b.submit("A", 500)}
+    result = run([10] * 3, actions, partial_fills_allowed=True, **kwargs)
+    assert statuses(result)[1] == ("rejected", "INSUFFICIENT_CASH")
 
 
 def test_open_cash_leaves_exits_to_the_normal_check() -> None:

@@ -129,10 +129,10 @@ def test_an_account_that_is_worth_nothing_has_infinite_exposure() -> None:
 
 
 def test_a_position_with_a_pending_exit_is_left_out() -> None:
-    limits = [Drawdown(0.25, "reduce", 0.5), Drawdown(0.25, "liquidate")]
-    result = hold(50, 50, limits, (10, 10, 5, 5))
-    assert [order.quantity for order in result.orders[2:4]] == [-25, -25]
-    assert [alert.limit for alert in result.alerts if alert.bar == 2] == [0, 1]
+    limits = [Drawdown(0.25, action, 0.5) for action in ("reduce", "reduce", "liquidate")]
+    result = hold(50, 50, limits, (10, 10, 5))
+    assert [order.quantity for order in result.orders[2:]] == [-25, -25]
+    assert [(alert.bar, alert.limit) for alert in result.alerts] == [(2, 0), (2, 1), (2, 2)]
 
 
 def test_unknown_limits() -> None:

@@ -127,6 +127,18 @@ def test_the_bar_of_an_update_moves_no_trail() -> None:
     assert (fills(result)[1:], result.orders[1].stop_price) == ([], 8)
 
 
+def test_a_trail_that_was_updated_before_its_first_turn_of_the_bar_does_not_move() -> None:
+    def orders(b: Broker) -> None:
+        b.submit("A", 1, "limit", limit_price=5)
+        b.submit("A", -1, "trailing_stop", trail_amount=2, reduce_only=True, parent=1)
+
+    update: Action = lambda b: [b.update(1, limit_price=11), b.update(2, trail_amount=1)]
+    actions: dict[int, Action] = {0: orders, 1: update}
+    result = run([10, (10, 12, 9, 11)], actions, execution_mode="same_bar", child_activation="same_bar")
+    # The parent trades in the second pass of bar 1, and the child has a turn there.
+    assert (fills(result), result.orders[1].stop_price) == ([(1, 1, 1, 11)], 8)
+
+
 def test_trail_updates() -> None:
     bars = [10, (10, 14, 9, 13), (13, 13, 11.5, 12), (11, 11, 10, 10)]
     # By the close: 13 - 2 = 11 after bar 1, open of bar 3.
