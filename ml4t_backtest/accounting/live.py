@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
 from ml4t_backtest.accounting.gatekeeper import Gatekeeper
-from ml4t_backtest.accounting.policy import Verdict
+from ml4t_backtest.accounting.policy import UnifiedAccountPolicy, Verdict
+from ml4t_backtest.config import BacktestConfig
 from ml4t_backtest.contracts import AssetClass
 from ml4t_backtest.handles import PositionBook
 from ml4t_backtest.hints import did_you_mean, shortened
+from ml4t_backtest.models.checks import finite
 from ml4t_backtest.types import OrderReason
+from ml4t_kernels import codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ml4t_backtest.accounting.policy import UnifiedAccountPolicy
+    from ml4t_backtest.accounting.gatekeeper import OrderLike
     from ml4t_backtest.contracts import ContractSpec
-    from ml4t_backtest.execution.impact import MarketImpactModel
     from ml4t_backtest.handles import Position
-    from ml4t_backtest.models import CommissionModel, SlippageModel
     from ml4t_backtest.panels import Panels
     from ml4t_backtest.store import Store
     from ml4t_kernels.dtypes import Record
@@ -39,7 +40,7 @@ _OWN_WORK = {
 class LedgerAccount:
     """The account of a run: every attribute is read from the ledger at the moment it is asked for, none can be written.
 
-    store, panels: of the run. policy: `UnifiedAccountPolicy.from_config` of its settings. book: the position objects of the run, so
+    store, panels: of the run. policy: the settings of the run, or the policy made of them. book: the position objects of the run, so
     that a position is the same object here and in `broker.positions`; fresh ones without. contract_specs: asset to `ContractSpec`, for
     cost models that go by asset class.
     """
@@ -48,13 +49,13 @@ class LedgerAccount:
         self,
         store: Store,
         panels: Panels,
-        policy: UnifiedAccountPolicy,
+        policy: UnifiedAccountPolicy | BacktestConfig,
         book: PositionBook | None = None,
         contract_specs: Mapping[str, ContractSpec] | None = None,
     ) -> None:
         self._store = store
         self._panels = panels
-        self._policy = policy
+        self._policy = UnifiedAccountPolicy.from_config(policy) if isinstance(policy, BacktestConfig) else policy
         self._book = PositionBook(store, panels) if book is None else book
         self._specs = dict(contract_specs or {})
 
@@ -134,8 +135,8 @@ class LedgerAccount:
         facts: dict[str, Any] = {"asset_class": AssetClass.EQUITY if spec is None else spec.asset_class}
         facts["tick_size"] = None if spec is None else spec.tick_size
         for name, panel in (("volume", market.volume), ("bid", market.bid), ("ask", market.ask)):
-            value = np.nan if panel is None or row < 0 else float(panel[row, column])
-            facts[name] = None if np.isnan(value) else value
+            value = math.nan if panel is None or row < 0 else float(panel[row, column])
+            facts[name] = None if math.isnan(value) else value
         return facts
 
     def shorts_value(self) -> float:
@@ -164,31 +165,83 @@ class LedgerAccount:
 
 
 class LedgerGatekeeper(Gatekeeper):
-    """A `Gatekeeper` for the account of a run, with the settings of that run: buffer, settlement, `skip_cash_validation`, `cash_check`.
+    """A `Gatekeeper` for the account of a run: with its costs, its buffer, and its checks of cash.
 
-    account: the `LedgerAccount`. The models are those of the run. A price asked about trades with the volume and quotes of the
-    current bar, unless a volume is given.
+    account: the `LedgerAccount`. Costs are those of the ledger, as a whole order of a taker pays them, with the volume and quotes of
+    the current bar unless a volume is given. An exception of a cost model in Python is raised as it is.
     """
 
     account: LedgerAccount
 
-    def __init__(
-        self,
-        account: LedgerAccount,
-        commission_model: CommissionModel | None = None,
-        slippage_model: SlippageModel | None = None,
-        *,
-        market_impact_model: MarketImpactModel | None = None,
-    ) -> None:
+    def __init__(self, account: LedgerAccount) -> None:
         params = account._store.params[0]
-        super().__init__(
-            account,
-            commission_model,
-            slippage_model,
-            market_impact_model=market_impact_model,
-            cash_buffer_pct=float(params["cash_buffer"]),
-            settlement_reduces_buying_power=bool(params["hold_unsettled"]),
-        )
+        buffer, hold = float(params["cash_buffer"]), bool(params["hold_unsettled"])
+        super().__init__(account, cash_buffer_pct=buffer, settlement_reduces_buying_power=hold)
+
+    def costs(self, order: OrderLike, price: float, volume: float | None = None) -> tuple[float, float]:
+        """Return the price after impact and slippage, and the commission [money], at which an order would trade now.
+
+        Arguments and errors as `validate_order`. A limit price bounds the price; slippage alone makes no price negative.
+        """
+        from ml4t_kernels.slippage import fill_price
+
+        quantity, column = self.signed_quantity(order), self.account._column(order.asset)
+        finite(f"order of {order.asset!r}", price=price)
+        facts = self.account.facts_of(order.asset)
+        known = facts["volume"] if volume is None else volume
+        moved, slippage = self._moved(column, quantity, price, math.nan if known is None else known)
+        limit = getattr(order, "limit_price", None)
+        paid = float(fill_price(price, moved, slippage, quantity, math.nan if limit is None else limit))
+        commission = self._commission(column, quantity, paid)
+        finite(f"costs of an order of {order.asset!r}", price=paid, commission=commission)
+        return paid, commission
+
+    def _moved(self, column: int, quantity: float, price: float, volume: float) -> tuple[float, float]:
+        """Return the price after impact, and the slippage per unit from there."""
+        from ml4t_kernels.impact import impact
+        from ml4t_kernels.slippage import per_unit
+
+        store, cost = self.account._store, self._cost(column)
+        size = abs(quantity)
+        if cost["impact_kind"] == codes.ImpactKind.FUNCTION:
+            shift = abs(self._called(cost["impact_function"], 1 if quantity > 0.0 else -1, size, price, volume))
+        else:
+            shift = float(impact(cost, quantity, price, volume))
+        moved = price + shift if quantity > 0.0 else price - shift
+        if cost["slippage_kind"] == codes.SlippageKind.FUNCTION:
+            return moved, self._called(cost["slippage_function"], column, size, moved, volume)
+        bid, ask, row = store.market.bid, store.market.ask, int(store.columns.row[0])
+        spread = float(ask[row, column] - bid[row, column]) if bid is not None and ask is not None and row >= 0 else 0.0
+        return moved, float(per_unit(cost, column, quantity, moved, volume, spread))
+
+    def _commission(self, column: int, quantity: float, price: float) -> float:
+        from ml4t_kernels.commission import commission, raw_commission
+
+        store, cost = self.account._store, self._cost(column)
+        multiplier = float(store.contracts[column]["multiplier"])
+        if cost["commission_kind"] == codes.CommissionKind.FUNCTION:
+            raw = self._called(cost["commission_function"], column, abs(quantity), price, multiplier)
+        else:
+            raw = raw_commission(cost, store.terms.tiers, column, quantity, price, multiplier, False)
+        return float(commission(cost, {"raw_commission": 0.0, "commission": 0.0}, raw))
+
+    def _cost(self, column: int) -> Record:
+        store = self.account._store
+        return store.terms.costs[store.contracts[column]["costs"]]
+
+    def _called(self, address: int, number: int, *values: float) -> float:
+        """Call a function of the user, and raise what it raised: it answers NaN then."""
+        from ml4t_kernels._jit import COMPILED, call_function
+
+        if COMPILED:
+            kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_double, ctypes.c_double, ctypes.c_double)
+            answer = float(kind(int(address))(number, *values))
+        else:
+            answer = call_function(address, number, *values)
+        failure = self.account._store.terms.failure
+        if math.isnan(answer) and failure is not None:
+            raise failure()
+        return answer
 
     def _ask(self, asset: str, quantity: float, price: float, commission: float) -> Verdict:
         from ml4t_kernels.margin import opening_quantity

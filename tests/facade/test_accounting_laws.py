@@ -8,22 +8,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t_backtest.accounting import AccountState, CashAccountPolicy, Gatekeeper, LedgerAccount, LedgerGatekeeper, UnifiedAccountPolicy
+from ml4t_backtest.accounting import (
+    AccountState,
+    CashAccountPolicy,
+    Gatekeeper,
+    LedgerAccount,
+    LedgerGatekeeper,
+    UnifiedAccountPolicy,
+    Verdict,
+)
 from ml4t_backtest.config import BacktestConfig
 from ml4t_backtest.contracts import AssetClass, ContractSpec
-from ml4t_backtest.handles import ORDER_REASONS
-from ml4t_backtest.lowering.contracts import lower_contracts
-from ml4t_backtest.lowering.params import lower_params
+from ml4t_backtest.datafeed import DataFeed
+from ml4t_backtest.engine import Engine
+from ml4t_backtest.execution import LinearImpact
+from ml4t_backtest.handles import ORDER_REASONS, Order
+from ml4t_backtest.lowering import CostModels, HostCalls, lower_terms
+from ml4t_backtest.lowering.terms import Extras
 from ml4t_backtest.models import PercentageCommission, PercentageSlippage, PerShareCommission, SpreadSlippage, VolumeShareSlippage
 from ml4t_backtest.panels import Panels
-from ml4t_backtest.store import Market, Store, Terms
-from ml4t_backtest.types import OrderReason
+from ml4t_backtest.store import Market, Store
+from ml4t_backtest.strategy import Strategy
+from ml4t_backtest.types import OrderReason, OrderStatus
 from ml4t_kernels import gate
-from ml4t_kernels.dtypes import cost_dtype, order_dtype
+from ml4t_kernels.dtypes import order_dtype
 from ml4t_kernels.ledger import Item
 
 WHEN = datetime(2024, 1, 2, tzinfo=UTC)
@@ -43,14 +56,16 @@ class Wish:
     side: None = None
 
 
-def ledger(config: BacktestConfig, account: AccountState) -> Store:
-    """A store in the state of an account by hand, on its first bar."""
+def ledger(config: BacktestConfig, account: AccountState, costs: CostModels) -> tuple[Store, Panels]:
+    """A store in the state of an account by hand, on its first bar, and its panels."""
     one = np.full((1, len(ASSETS)), 100.0)
-    market = Market(
-        *(np.zeros(1, dtype=np.int64) for _ in range(3)), one, one, one, one, np.full_like(one, 1_000.0), bid=one - 0.5, ask=one + 0.5
-    )
-    specs = [SPECS.get(asset) for asset in ASSETS]
-    store = Store(market, Terms(lower_params(config), lower_contracts(ASSETS, specs, config), np.zeros(1, dtype=cost_dtype)), 1.0)
+    market = Market(*(np.zeros(1, dtype=np.int64) for _ in range(3)), one, one, one, one, one * 10.0, bid=one - 0.5, ask=one + 0.5)
+    prices = dict.fromkeys(("open", "high", "low", "close", "volume"), one)
+    quotes = {"bid": one - 0.5, "ask": one + 0.5}
+    panels = Panels(np.zeros(1, dtype=np.int64), [WHEN], ASSETS, prices, np.ones((1, len(ASSETS)), dtype=np.uint8), extras=quotes)
+    hosts = HostCalls()
+    store = Store(market, lower_terms(config, panels, costs, Extras(SPECS), hosts)[0], 1.0)
+    hosts.store = store
     state = store.state[0]
     for place, (asset, position) in enumerate(account.positions.items()):
         row = store.positions[ASSETS.index(asset)]
@@ -64,17 +79,11 @@ def ledger(config: BacktestConfig, account: AccountState) -> Store:
     state["short_value"] = account.shorts_value()
     for name in ("initial_requirement", "maintenance_requirement"):
         state[name] = getattr(account, name)
-    return store
+    return store, panels
 
 
-def panels_of(bars: int = 1) -> Panels:
-    times = np.arange(bars, dtype=np.int64)
-    prices = {name: np.full((bars, len(ASSETS)), 100.0) for name in ("open", "high", "low", "close", "volume")}
-    return Panels(times, [WHEN + timedelta(days=bar) for bar in range(bars)], ASSETS, prices, np.ones((bars, len(ASSETS)), dtype=np.uint8))
-
-
-def live(config: BacktestConfig, account: AccountState) -> LedgerAccount:
-    return LedgerAccount(ledger(config, account), panels_of(), UnifiedAccountPolicy.from_config(config), contract_specs=SPECS)
+def live(config: BacktestConfig, account: AccountState, **costs: Any) -> LedgerAccount:
+    return LedgerAccount(*ledger(config, account, CostModels(**costs)), config, contract_specs=SPECS)
 
 
 ORDERS = st.tuples(st.sampled_from(ASSETS), st.sampled_from(("all in", "part", "sell", "sell all", "any")), st.floats(0.0, 1.0), PRICES)
@@ -123,6 +132,8 @@ CONFIGS = st.builds(
         buying_power_basis=basis,
         cash_buffer_pct=buffer,
         settlement_reduces_buying_power=hold,
+        commission_rate=0.001,
+        slippage_type="none",
     ),
     st.sampled_from(("cash", "crypto", "margin")),
     st.sampled_from(("credit", "credit_proceeds", "lock_notional")),
@@ -152,7 +163,7 @@ def test_by_hand_live_and_in_the_engine_the_gate_is_the_same(
     cost = commission.calculate(asset, quantity, price, account.terms_of(asset)["multiplier"])
     item = Item(np.zeros(1, dtype=order_dtype)[0], store.positions[column], store.contracts[column], None)
     code, need, have = gate.check_money(store.state[0], store.params[0], item, quantity, price, cost)
-    assert LedgerGatekeeper(view, commission).judge(Wish(asset, quantity), price) == by_hand
+    assert LedgerGatekeeper(view).judge(Wish(asset, quantity), price) == by_hand
     assert (by_hand.ok, by_hand.reason, by_hand.need, by_hand.have) == (code == 0, ORDER_REASONS[code], need, have)
     assert view.total_equity == account.total_equity
     assert view.is_margin_call == account.is_margin_call
@@ -206,17 +217,66 @@ def test_the_view_reads_the_ledger_and_writes_nothing() -> None:
             ask("ESS")
 
 
-def test_the_live_gatekeeper_takes_costs_from_the_current_bar() -> None:
-    account = account_of(BacktestConfig(initial_cash=10_000.0, account_type="cash"), [])
-    view = live(BacktestConfig(initial_cash=10_000.0, account_type="cash"), account)
-    assert LedgerGatekeeper(view, slippage_model=VolumeShareSlippage(impact_factor=1.0)).costs(Wish("A", 100.0), 10.0) == (11.0, 0.0)
-    assert LedgerGatekeeper(view, slippage_model=VolumeShareSlippage(impact_factor=1.0)).costs(Wish("A", 100.0), 10.0, 500.0) == (12.0, 0.0)
-    assert LedgerGatekeeper(view, slippage_model=SpreadSlippage()).costs(Wish("A", -1.0), 10.0) == (9.5, 0.0)
-    assert LedgerGatekeeper(view).validate_order(Wish("A", 101.0), 100.0) == (False, "Insufficient cash: need $10,100.00, have $10,000.00")
+class Fee:
+    """A commission model of a user's own."""
+
+    def calculate(self, asset: str, quantity: float, price: float, multiplier: float = 1.0) -> float:
+        if price > 1_000.0:
+            raise LookupError(f"no fee for {asset} at {price}")
+        return quantity * multiplier
+
+
+class Drift:
+    """Slippage and impact of a user's own, by what is asked."""
+
+    def __init__(self, per_unit: float) -> None:
+        self.per_unit = per_unit
+
+    def calculate(self, *facts: Any) -> float:
+        return self.per_unit
+
+
+@pytest.mark.parametrize(
+    ("costs", "wish", "volume", "expected"),
+    [
+        ({}, Wish("A", 100.0), None, (10.0, 0.0)),
+        ({"slippage": VolumeShareSlippage(impact_factor=1.0)}, Wish("A", 100.0), None, (11.0, 0.0)),
+        ({"slippage": VolumeShareSlippage(impact_factor=1.0)}, Wish("A", 100.0), 500.0, (12.0, 0.0)),
+        ({"slippage": SpreadSlippage()}, Wish("A", -1.0), None, (9.5, 0.0)),
+        ({"impact": LinearImpact(1.0), "slippage": PercentageSlippage(0.1)}, Wish("A", -100.0), None, (8.1, 0.0)),
+        ({"commission": PerShareCommission(0.01, 2.0)}, Wish("M", -100.0), None, (10.0, 2.0)),
+        ({"commission": PercentageCommission(0.01)}, Wish("M", 100.0), None, (10.0, 100.0)),
+        ({"commission": Fee()}, Wish("M", -3.0), None, (10.0, 30.0)),
+        ({"slippage": Drift(0.5), "impact": Drift(0.25)}, Wish("A", 3.0), None, (10.75, 0.0)),
+    ],
+)
+def test_the_live_gatekeeper_takes_the_costs_of_the_run(
+    costs: Any, wish: Wish, volume: float | None, expected: tuple[float, float]
+) -> None:
+    config = BacktestConfig(account_type="crypto", commission_type="none", slippage_type="none")
+    view = live(config, account_of(config, []), **costs)
+    assert LedgerGatekeeper(view).costs(wish, 10.0, volume) == pytest.approx(expected, rel=1e-15)
+    models = {
+        "commission_model": costs.get("commission"),
+        "slippage_model": costs.get("slippage"),
+        "market_impact_model": costs.get("impact"),
+    }
+    if "impact" not in costs or not isinstance(costs["impact"], Drift):
+        assert Gatekeeper(view, **models).costs(wish, 10.0, volume) == LedgerGatekeeper(view).costs(wish, 10.0, volume)
+
+
+def test_an_exception_of_a_cost_model_comes_through() -> None:
+    config = BacktestConfig(initial_cash=10_000.0, slippage_type="none")
+    keeper = LedgerGatekeeper(live(config, account_of(config, []), commission=Fee()))
+    with pytest.raises(LookupError, match="no fee for A at 2000"):
+        keeper.validate_order(Wish("A", 1.0), 2_000.0)
+    assert keeper.validate_order(Wish("A", 100.0), 100.0) == (False, "Insufficient cash: need $10,000.00, have $9,900.00")
+    with pytest.raises(ValueError, match="price=nan"):
+        keeper.validate_order(Wish("A", 1.0), math.nan)
 
 
 def test_the_live_gatekeeper_knows_the_settings_of_the_run() -> None:
-    settings: dict[str, Any] = {"initial_cash": 10_000.0, "account_type": "crypto"}
+    settings: dict[str, Any] = {"initial_cash": 10_000.0, "account_type": "crypto", "commission_type": "none", "slippage_type": "none"}
     free = live(BacktestConfig(**settings, skip_cash_validation=True), account_of(BacktestConfig(**settings), []))
     assert LedgerGatekeeper(free).judge(Wish("A", 1_000.0), 100.0) == (True, "", OrderReason.NONE, 0.0, 0.0)
     config = BacktestConfig(**settings, next_bar_simple_cash_check=True)
@@ -233,3 +293,46 @@ def test_a_config_with_equal_rates_has_a_policy() -> None:
     assert (policy.initial_margin, policy.short_maintenance_margin) == (1.0, 1.0)
     with pytest.raises(ValueError, match="less than initial_margin"):
         UnifiedAccountPolicy(True, True, 1.0, 1.0)
+
+
+# With the engine --------------------------------------------------------------------------------------------------------
+
+
+class Asks(Strategy):
+    """Asks the gatekeeper about every order it submits, and looks at the next bar whether it was right."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.asked: list[tuple[Order, Verdict]] = []
+        self.counts = {True: 0, False: 0}
+
+    def on_data(self, timestamp: datetime, data: Any, context: Any, broker: Any) -> None:
+        view = LedgerAccount(broker._store, broker._panels, broker.config, broker._book, SPECS)
+        assert view.total_equity == broker.get_account_value()
+        for order, verdict in self.asked:
+            row = broker._store.orders[int(order.order_id[4:]) - 1]
+            assert (order.status is OrderStatus.FILLED) == verdict.ok
+            assert verdict.ok or (verdict.reason, verdict.need, verdict.have) == (order.reason, row["need"], row["have"])
+            self.counts[verdict.ok] += 1
+        asset = str(self.random.choice(ASSETS))
+        order = broker.submit_order(asset, float(self.random.uniform(-90.0, 90.0)))
+        self.asked = [(order, LedgerGatekeeper(view).judge(order, data[asset]["close"]))]
+
+
+# With leverage ES posts margin and pays no notional, while the identities of the suite count every fill as paid in full.
+@pytest.mark.parametrize("kind", ["cash", "crypto", pytest.param("margin", marks=pytest.mark.no_identities)])
+@pytest.mark.parametrize(
+    "settings", [{}, {"buying_power_basis": "maintenance", "short_cash_policy": "lock_notional", "cash_buffer_pct": 0.05}]
+)
+def test_the_engine_fills_what_the_gatekeeper_accepts(kind: str, settings: dict[str, Any]) -> None:
+    walk = 100.0 * np.exp(np.random.default_rng(7).normal(0.0, 0.02, (80, len(ASSETS))).cumsum(axis=0))
+    rows = {
+        "timestamp": [WHEN + timedelta(days=bar) for bar in range(80) for _ in ASSETS],
+        "asset": ASSETS * 80,
+        "close": walk.ravel(),
+        "volume": np.full(walk.size, 1_000.0),
+    }
+    config = BacktestConfig(initial_cash=20_000.0, account_type=kind, execution_mode="same_bar", margin_call="ignore", **settings)
+    strategy = Asks(11)
+    Engine(DataFeed(prices_df=pl.DataFrame(rows)), strategy, config, slippage_model=PercentageSlippage(0.002), contract_specs=SPECS).run()
+    assert min(strategy.counts.values()) >= 5
