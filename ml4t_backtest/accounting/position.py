@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from abc import ABCMeta
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from ml4t_backtest.handles import Position as LedgerPosition
 from ml4t_backtest.handles import UnrealizedPnl
 from ml4t_backtest.models.checks import finite, positive
 from ml4t_backtest.spelling import accepts
@@ -21,7 +23,7 @@ _UNSAID = math.nan
 
 @accepts(avg_entry_price="entry_price")
 @dataclass
-class Position:
+class Position(metaclass=ABCMeta):
     """A holding of one asset, as plain mutable fields: `Position("X", 100, 150.0, entry_time)`.
 
     quantity: signed, negative for a short. entry_price: average of the entries. entry_time: a datetime, None when unknown. current_price:
@@ -30,6 +32,8 @@ class Position:
     initial_quantity: signed, of the first entry. context: values of your own. multiplier: money per point of price and unit.
     entry_commission: money, of the quantity still held. entry_slippage: price per unit. basis: price that is paid for already,
     0 except for futures on margin (docs/execution.md, "Futures").
+
+    The positions of a run, which read the ledger, are instances of this class too.
 
     Raises ValueError for numbers that are not finite, a quantity of 0 and a multiplier that is not > 0, TypeError for a number as time.
     """
@@ -134,3 +138,6 @@ class Position:
 
     def _at_price(self, formula: Any) -> UnrealizedPnl:
         return UnrealizedPnl(formula(self.current_price), formula)
+
+
+Position.register(LedgerPosition)
