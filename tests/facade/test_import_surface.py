@@ -181,7 +181,7 @@ def test_unknown_names_of_a_module_get_a_suggestion() -> None:
     from ml4t_backtest import types
 
     with pytest.raises(AttributeError, match="did you mean 'Position'"):
-        _ = types.Positon  # type: ignore[attr-defined]
+        _ = types.Positions  # type: ignore[attr-defined]
 
 
 HEAVY = ("numba", "pandas", "polars", "pyarrow", "pandas_market_calendars", "yaml", "tqdm", "matplotlib", "plotly")
