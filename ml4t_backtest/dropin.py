@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-__all__: list[str] = []
+__all__ = ["install"]
 
 _NAMESPACE = "ml4t"
 _PUBLISHED = "ml4t.backtest"
@@ -61,7 +61,8 @@ def _own_name(fullname: str) -> str:
     return _OURS + fullname.removeprefix(_PUBLISHED)
 
 
-def _install() -> None:
+def install() -> None:
+    """Let `ml4t.backtest` mean this package. Done on import; a second call changes nothing. Errors as the import."""
     loaded = sys.modules.get(_PUBLISHED)
     if loaded is not None and loaded is not sys.modules[_OURS]:
         where = getattr(loaded, "__file__", None) or "an unknown place"
@@ -70,4 +71,4 @@ def _install() -> None:
     sys.meta_path[:] = [_Alias(), *others, _Namespace()]
 
 
-_install()
+install()

@@ -42,6 +42,12 @@ __all__ = ["Columns", "Market", "Store", "Terms", "grown_capacity"]
 FIRST_CAPACITY = 1024
 _FEW = 64
 _NEVER = 1 << 62
+# Arrays whose address the state record holds, under their own names: those of the store, and those of the terms.
+_OWN = (
+    *("params", "contracts", "positions", "orders", "live", "turns", "fills", "trades", "flows", "alerts"),
+    *("memory", "inputs", "answers", "remembered", "holds", "shadow", "bars"),
+)
+_TERMS = ("costs", "tiers", "rules", "events", "limits")
 
 
 def grown_capacity(capacity: int) -> int:
@@ -204,39 +210,20 @@ class Store:
         state["alert_capacity"] = len(self.alerts)
         state["rule_count"] = len(terms.rules)
         close = market.close
-        for name, array in (
-            ("params", self.params),
-            ("contracts", self.contracts),
-            ("costs", terms.costs),
-            ("tiers", terms.tiers),
-            ("positions", self.positions),
-            ("open", self.open_list),
-            ("orders", self.orders),
-            ("live", self.live),
-            ("turns", self.turns),
-            ("fills", self.fills),
-            ("trades", self.trades),
-            ("flows", self.flows),
-            ("alerts", self.alerts),
-            ("rules", terms.rules),
-            ("memory", self.memory),
-            ("inputs", self.inputs),
-            ("answers", self.answers),
-            ("remembered", self.remembered),
-            ("events", terms.events),
-            ("limits", terms.limits),
-            ("holds", self.holds),
-            ("shadow", self.shadow),
-            ("bars", self.bars),
-            ("opens", market.open),
-            ("highs", market.high),
-            ("lows", market.low),
-            ("closes", close),
-            ("volumes", market.volume),
-            ("vwaps", close if market.vwap is None else market.vwap),
-            ("bids", close if market.bid is None else market.bid),
-            ("asks", close if market.ask is None else market.ask),
-        ):
+        arrays: dict[str, npt.NDArray[Any]] = {
+            **{name: getattr(self, name) for name in _OWN},
+            **{name: getattr(terms, name) for name in _TERMS},
+            "open": self.open_list,
+            "opens": market.open,
+            "highs": market.high,
+            "lows": market.low,
+            "closes": close,
+            "volumes": market.volume,
+            "vwaps": close if market.vwap is None else market.vwap,
+            "bids": close if market.bid is None else market.bid,
+            "asks": close if market.ask is None else market.ask,
+        }
+        for name, array in arrays.items():
             state[f"{name}_address"] = address_of(array)
 
     def grow_orders(self, needed: int = 1) -> None:

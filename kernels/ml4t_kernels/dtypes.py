@@ -82,8 +82,6 @@ order_dtype = _layout(
     ("time_in_force", "code TimeInForce", np.int8),
     ("triggered", "1: a stop-limit order whose stop was seen", np.int8),
     ("has_children", "1: other orders wait for this one", np.int8),
-    ("exit_reason", "code ExitReason of the trades it closes", np.int8),
-    ("reason", "code OrderReason", np.int8),
     ("position_id", "position that a reduce-only order is bound to, 0 without", np.int32),
     ("order_id", "number of the order, from 1", np.int32),
     ("rule_price", "price of a rule's exit on its own bar, NaN without", np.float64),
@@ -108,6 +106,8 @@ order_dtype = _layout(
     ("good_till", "last time of a GTD order [ns UTC]", np.int64),
     ("moved_bar", "bar of the last move of a trailing stop plus 1, 0 before", np.int32),
     ("session", "session of the first turn of a DAY order plus 1, 0 before", np.int32),
+    ("exit_reason", "code ExitReason of the trades it closes", np.int8),
+    ("reason", "code OrderReason", np.int8),
 )
 
 fill_dtype = _layout(
@@ -174,13 +174,13 @@ contract_dtype = _layout(
     ("lot_size", "smallest step of a quantity, 0 for any", np.float64),
     ("costs", "row of the cost rows", np.int32),
     ("rule_set", "first row of the asset's rule plus 1, 0 without", np.int32),
-    ("settles", "1: a future, which settles variation instead of paying notional", np.int8),
     ("initial_margin", "initial margin per contract [money], NaN: by rate", np.float64),
     ("maintenance_margin", "maintenance margin per contract [money], NaN: by rate", np.float64),
     ("initial_rate", "initial margin, fraction of the notional", np.float64),
     ("long_rate", "maintenance fraction of a long's notional", np.float64),
     ("short_rate", "maintenance fraction of a short's notional", np.float64),
     ("borrow_rate", "fee for short positions, fraction per year", np.float64),
+    ("settles", "1: a future, which settles variation instead of paying notional", np.int8),
 )
 
 cost_dtype = _layout(

@@ -16,7 +16,11 @@ __all__ = ["affordable", "check_limits", "check_money", "commission_of"]
 
 @kernel
 def check_limits(state: Record, params: Record, item: Item, quantity: float, price: float) -> tuple[int, float, float]:
-    """Step 8: the order limits. Returns (code OrderReason, need, have) (all in)."""
+    """Judge an order against the order limits (docs/execution.md, "A fill pass", step 8).
+
+    state, params: records (in). item: the order and its asset's records (in). quantity: signed. price: after slippage. Returns
+    (code OrderReason, need, have) [money, or the unit of the limit].
+    """
     held, multiplier = item.position["quantity"], item.contract["multiplier"]
     if opening_quantity(held, quantity) <= 0.0:
         return OrderReason.NONE.value, 0.0, 0.0
@@ -35,7 +39,11 @@ def check_limits(state: Record, params: Record, item: Item, quantity: float, pri
 
 @kernel
 def check_money(state: Record, params: Record, item: Item, quantity: float, price: float, cost: float) -> tuple[int, float, float]:
-    """Step 9: the gate. Returns (code OrderReason, need, have) (all in; cost: commission [money])."""
+    """Judge an order against the money of the account (docs/execution.md, "A fill pass", step 9).
+
+    state, params: records (in). item: the order and its asset's records (in). quantity: signed. price: after slippage. cost:
+    commission [money]. Returns (code OrderReason, need, have) [money].
+    """
     position, contract = item.position, item.contract
     held, multiplier = position["quantity"], contract["multiplier"]
     short = params["allow_short"] == 1
@@ -58,7 +66,11 @@ def check_money(state: Record, params: Record, item: Item, quantity: float, pric
 
 @kernel
 def commission_of(ledger: Ledger, item: Item, quantity: float, price: float, maker: bool) -> tuple[float, float]:  # noqa: FBT001
-    """Step 7: what a fill pays, and its raw part; NaN when a user's function failed; (0, 0) for a quantity of 0 (all in)."""
+    """Return what a fill pays and its part before the order's minimum [money], NaN when a user's function failed.
+
+    item: the order and its asset's records (in). quantity: signed, 0 costs nothing. price: after slippage. maker: whether it
+    waited in the book.
+    """
     if quantity == 0.0:
         return 0.0, 0.0
     raw = raw_commission(item.cost, ledger.tiers, item.order["asset"], quantity, price, item.contract["multiplier"], maker)
@@ -76,9 +88,10 @@ def affordable(
     have: float,
     maker: bool,  # noqa: FBT001
 ) -> float:
-    """Return the signed quantity that an order refused for money is cut to, 0 for none (all in).
+    """Return the signed quantity that an order refused for money is cut to, 0 for none.
 
-    quantity: refused, signed. cost: its commission. need, have: from the gate.
+    item: the order and its asset's records (in). quantity: refused, signed. price: after slippage. cost: its commission
+    [money]. need, have: from the gate [money]. maker: whether it waited in the book.
     """
     state, params, lot = ledger.state[0], ledger.params[0], item.contract["lot_size"]
     held = item.position["quantity"]

@@ -64,7 +64,10 @@ def maintenance_requirement(contract: Record, quantity: float, price: float) -> 
 
 @kernel
 def locked_value(position: Record, contract: Record) -> float:
-    """Return what a short position counts for the short cash policy: its value at entry [money], 0 for a long (both records, in)."""
+    """Return what a short position counts for the short cash policy: its value at entry [money], 0 for a long.
+
+    position, contract: records (in).
+    """
     held = position["quantity"]
     if held >= 0.0:
         return 0.0

@@ -134,7 +134,7 @@ def test_records_share_field_names_with_the_public_objects() -> None:
 
     assert set(dtypes.trade_dtype.names or ()) <= set(Trade.__dataclass_fields__)
     assert set(dtypes.fill_dtype.names or ()) - {"bar"} <= set(Fill.__dataclass_fields__)
-    inner = {"entry_bar", "slot"}
+    inner = {"basis", "blocked_bar", "entry_bar", "entry_order", "exit_order", "position_id", "rule_set", "slot"}
     assert all(hasattr(Position, name) for name in set(dtypes.position_dtype.names or ()) - inner)
 
 
