@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml4t_backtest.config import LateAssetPolicy, MissingPricePolicy, RebalanceMode
+from ml4t_backtest.config import LateAssetPolicy, MissingPricePolicy, RebalanceFrequency, RebalanceMode
 from ml4t_backtest.orderchecks import OrderChecks, is_finite
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Rebalancing"]
 
 _CENT = 0.01
+_EPOCH = date(1970, 1, 1)
 
 
 class Rebalancing(OrderChecks):
@@ -28,10 +30,10 @@ class Rebalancing(OrderChecks):
         weights: asset to fraction of the account value, scaled by `rebalance_headroom_pct`. Positions that are not in it are
         closed. Settings: an asset without a price is skipped, or priced at its last close (`missing_price_policy`); assets
         seen on fewer than `late_asset_min_bars` bars are left out (`late_asset_policy`); changes of weight below
-        `target_weight_tolerance` are left alone; with `rebalance_frequency` ("daily", "weekly", "monthly", "quarterly",
-        "yearly") nothing happens on other bars than the first of the period. With `rebalance_mode` snapshot the account value
-        is taken once; in SAME_BAR mode hybrid fills each order at once, incremental also takes the account value anew. Raises
-        ValueError for unknown assets and for weights that are no finite numbers, before anything is submitted.
+        `target_weight_tolerance` are left alone; with `rebalance_frequency` nothing happens but on the first bar of a day, week,
+        month, quarter or year of session dates. With `rebalance_mode` snapshot the account value is taken once; in SAME_BAR mode
+        hybrid fills each order at once, incremental also takes the account value anew. Raises ValueError for unknown assets and
+        for weights that are no finite numbers, before anything is submitted.
         """
         for asset, weight in weights.items():
             self._column(asset)
@@ -110,18 +112,19 @@ class Rebalancing(OrderChecks):
         frequency = self.config.rebalance_frequency
         if frequency is None:
             return True
-        bar = self._store.bar
-        return bar == 0 or _period(self._panels.timestamps[bar], frequency) != _period(self._panels.timestamps[bar - 1], frequency)
+        bar, sessions = self._store.bar, self._store.bars["session"]
+        return bar == 0 or _period(int(sessions[bar]), frequency) != _period(int(sessions[bar - 1]), frequency)
 
 
-def _period(when: Any, frequency: str) -> tuple[int, ...]:
-    periods = {
-        "daily": (when.year, when.month, when.day),
-        "weekly": tuple(when.isocalendar())[:2],
-        "monthly": (when.year, when.month),
-        "quarterly": (when.year, math.ceil(when.month / 3)),
-        "yearly": (when.year,),
-    }
-    if frequency not in periods:
-        raise ValueError(f"rebalance_frequency was {frequency!r}, expected one of {list(periods)}")
-    return periods[frequency]
+def _period(session: int, frequency: RebalanceFrequency | str) -> tuple[int, ...]:
+    """Return the period that a session (its date as days since 1970) belongs to."""
+    day = _EPOCH + timedelta(days=session)
+    if frequency is RebalanceFrequency.DAILY:
+        return (session,)
+    if frequency is RebalanceFrequency.WEEKLY:
+        return tuple(day.isocalendar())[:2]
+    if frequency is RebalanceFrequency.MONTHLY:
+        return day.year, day.month
+    if frequency is RebalanceFrequency.QUARTERLY:
+        return day.year, math.ceil(day.month / 3)
+    return (day.year,)

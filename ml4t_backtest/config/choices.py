@@ -20,6 +20,7 @@ __all__ = [
     "MarginCallCheck",
     "MarginCallPolicy",
     "MissingPricePolicy",
+    "RebalanceFrequency",
     "RebalanceMode",
     "ShareType",
     "ShortCashPolicy",
@@ -196,6 +197,16 @@ class RebalanceMode(str, Enum):
     SNAPSHOT = "snapshot"
     INCREMENTAL = "incremental"
     HYBRID = "hybrid"
+
+
+class RebalanceFrequency(str, Enum):
+    """Periods, counted in session dates, on whose first bar `rebalance_to_weights` acts."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
 
 
 class MissingPricePolicy(str, Enum):

@@ -47,14 +47,19 @@ def list_presets() -> list[str]:
     return sorted(path.stem for path in PRESETS_DIR.glob("*.yaml"))
 
 
-def preset_settings(name: str) -> tuple[dict[str, Any], str]:
-    """Return the settings of a preset nested by section, and its own name. Raises ValueError for an unknown name."""
+def preset_settings(name: Mode | str) -> tuple[dict[str, Any], str]:
+    """Return the settings of a preset nested by section, and its own name.
+
+    name: of a preset or one of its other names, in any case. A preset `based_on` another holds only what differs from it.
+    Raises ValueError for an unknown name.
+    """
     import yaml
 
     known = list_presets()
-    stem = _ALIASES.get(name, name)
+    lower = str(name.value if isinstance(name, Mode) else name).lower()
+    stem = _ALIASES.get(lower, lower)
     if stem not in known:
-        raise ValueError(f"unknown preset {name!r}, expected one of {known}{did_you_mean(str(name), [*known, *_ALIASES])}")
+        raise ValueError(f"unknown preset {name!r}, expected one of {known}{did_you_mean(lower, [*known, *_ALIASES])}")
     loaded: dict[str, Any] = yaml.safe_load((PRESETS_DIR / f"{stem}.yaml").read_text(encoding="utf-8")) or {}
     base = loaded.pop("based_on", None)
     if base is None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ml4t_backtest.config import choices as c
 from ml4t_backtest.config.fields import choice, flag, number, optional_number, plain, schedule, text, whole
-from ml4t_backtest.config.presets import preset_settings
-from ml4t_backtest.config.reading import read_settings, translate
+from ml4t_backtest.config.presets import Mode, preset_settings
+from ml4t_backtest.config.reading import SPELLINGS, farewell, loosened, read_settings, setting_name, translate
 from ml4t_backtest.config.review import describe, doubts, review
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.spelling import accepts
 from ml4t_backtest.types import ExecutionMode, ExecutionPrice, StopFillMode, StopLevelBasis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["BacktestConfig", "StatsConfig"]
 
@@ -29,20 +34,18 @@ class StatsConfig:
     enabled: bool = True
 
 
-@accepts(
-    commission="commission_type",
-    slippage="slippage_type",
-    margin_requirement="initial_margin",
-    initial_capital="initial_cash",
-)
+@accepts(**SPELLINGS)
 @dataclass
 class BacktestConfig:
     """Settings of a run. Enum settings take the member, its value or its name in any case. docs/configuration.md explains each.
 
     The account is given by `account_type`, or by `allow_short_selling` and `allow_leverage`. `maintenance_margin` sets the rate
-    of longs and shorts at once. `fill_timing` sets execution mode and price at once, `fractional_shares` the share type.
-    `commission_model` and `slippage_model` take model objects, which win over the types and rates. Raises ValueError that
-    names the setting.
+    of longs and shorts at once. The arguments `fill_timing` and `fractional_shares` stand for execution mode and price, and
+    for the share type. `commission_model` and `slippage_model` take model objects, which win over the types and rates.
+
+    Settings may be assigned. Each value is checked at once, and settings that belong together follow each other as in
+    `replace`; contradictions between others are looked for when an engine is made (`check`). Raises ValueError that names
+    the setting, TypeError for unknown arguments, AttributeError for assigning to what is no setting.
     """
 
     # Account
@@ -52,12 +55,12 @@ class BacktestConfig:
     allow_short_selling: bool | None = flag("account.allow_short_selling", None)
     allow_leverage: bool | None = flag("account.allow_leverage", None)
     initial_margin: float = number("account.initial_margin", 0.5, most=1.0, above=True)
-    maintenance_margin: float | None = optional_number("account.maintenance_margin")
+    maintenance_margin: float | None = optional_number("account.maintenance_margin", most=1.0)
     long_maintenance_margin: float = number("account.long_maintenance_margin", 0.25, most=1.0, above=True)
     short_maintenance_margin: float = number("account.short_maintenance_margin", 0.30, most=1.0, above=True)
     initial_margin_per_contract: float | None = optional_number("account.initial_margin_per_contract")
     maintenance_margin_per_contract: float | None = optional_number("account.maintenance_margin_per_contract")
-    futures_margin_rate: float | None = optional_number("account.futures_margin_rate")
+    futures_margin_rate: float | None = optional_number("account.futures_margin_rate", most=1.0)
     fixed_margin_schedule: dict[str, tuple[float, float]] | None = schedule("account.fixed_margin_schedule")
     margin_pct_schedule: dict[str, tuple[float, float]] | None = schedule("account.margin_pct_schedule", most=1.0)
     short_cash_policy: c.ShortCashPolicy | str = choice("account.short_cash_policy", c.ShortCashPolicy, c.ShortCashPolicy.CREDIT)
@@ -70,8 +73,8 @@ class BacktestConfig:
     settlement_delay: int = whole("settlement.delay", 0, 0, 7)
     settlement_reduces_buying_power: bool = flag("settlement.reduces_buying_power", True)
     # Execution
-    execution_mode: ExecutionMode | str = choice("execution.mode", ExecutionMode, ExecutionMode.NEXT_BAR)
-    execution_price: ExecutionPrice | str | None = choice("execution.price", ExecutionPrice, None)
+    execution_mode: ExecutionMode | str = choice("execution.execution_mode", ExecutionMode, None)
+    execution_price: ExecutionPrice | str | None = choice("execution.execution_price", ExecutionPrice, None)
     close_at_end: bool = flag("execution.close_at_end", False)
     submission_bar_range: c.SubmissionBarRange | str = choice(
         "execution.submission_bar_range", c.SubmissionBarRange, c.SubmissionBarRange.RANGE
@@ -81,7 +84,7 @@ class BacktestConfig:
     child_activation: c.ChildActivation | str = choice("execution.child_activation", c.ChildActivation, c.ChildActivation.AFTER_OPEN)
     bracket_priority: c.BracketPriority | str = choice("execution.bracket_priority", c.BracketPriority, c.BracketPriority.STOP_FIRST)
     round_to_tick: bool = flag("execution.round_to_tick", False)
-    share_type: c.ShareType | str = choice("position_sizing.share_type", c.ShareType, c.ShareType.FRACTIONAL)
+    share_type: c.ShareType | str = choice("position_sizing.share_type", c.ShareType, None)
     # Position rules
     stop_fill_mode: StopFillMode | str = choice("stops.stop_fill_mode", StopFillMode, StopFillMode.STOP_PRICE)
     stop_level_basis: StopLevelBasis | str = choice("stops.stop_level_basis", StopLevelBasis, StopLevelBasis.FILL_PRICE)
@@ -118,7 +121,7 @@ class BacktestConfig:
     # Rebalancing
     rebalance_mode: c.RebalanceMode | str = choice("orders.rebalance_mode", c.RebalanceMode, c.RebalanceMode.INCREMENTAL)
     rebalance_headroom_pct: float = number("orders.rebalance_headroom_pct", 1.0, most=1.0, above=True)
-    rebalance_frequency: str | None = text("orders.rebalance_frequency", None)
+    rebalance_frequency: c.RebalanceFrequency | str | None = choice("orders.rebalance_frequency", c.RebalanceFrequency, None)
     target_weight_tolerance: float = number("orders.target_weight_tolerance", 0.0, most=1.0)
     missing_price_policy: c.MissingPricePolicy | str = choice(
         "orders.missing_price_policy", c.MissingPricePolicy, c.MissingPricePolicy.SKIP
@@ -139,10 +142,56 @@ class BacktestConfig:
 
     def __post_init__(self, fill_timing: Any, fractional_shares: Any) -> None:
         translate(self, fill_timing, fractional_shares)
+        self.check()
+        self.__dict__["_settled"] = True
+
+    # Hidden from type checkers, which else would let every name and argument pass.
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *_: Any, **settings: Any) -> Self:
+            """Refuse settings of an older generation with a word on what became of them."""
+            for name in settings:
+                if setting_name(cls, name) is None:
+                    raise TypeError(f"{cls.__name__}() has no argument {name!r}{farewell(cls, name)}")
+            return super().__new__(cls)
+
+        def __getattr__(self, name: str) -> Any:
+            if name in SPELLINGS:
+                return getattr(self, SPELLINGS[name])
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}{farewell(type(self), name)}")
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if "_settled" not in self.__dict__:
+                super().__setattr__(name, value)
+                return
+            if setting_name(type(self), name) is None:
+                raise AttributeError(f"{type(self).__name__} has no setting {name!r}{farewell(type(self), name)}")
+            self.__dict__.update(self._changed({name: value}).__dict__)
+
+    def check(self) -> None:
+        """Check every setting, and all of them against each other; making a config and making an engine do it.
+
+        Raises ValueError that names the setting, TypeError for a margin schedule that is no mapping.
+        """
+        self._check_fields()
+        review(self)
+
+    def _check_fields(self) -> None:
         for entry in dataclasses.fields(self):
             if "check" in entry.metadata:
-                setattr(self, entry.name, entry.metadata["check"](entry.name, getattr(self, entry.name)))
-        review(self)
+                self.__dict__[entry.name] = entry.metadata["check"](entry.name, getattr(self, entry.name))
+
+    def _changed(self, changes: dict[str, Any]) -> BacktestConfig:
+        """Return a copy with changed settings, each of them checked by itself."""
+        made = copy.copy(self)
+        del made.__dict__["_settled"]
+        values = loosened(self, {setting_name(type(self), name) or name: value for name, value in changes.items()})
+        arguments = [values.pop(name, None) for name in ("fill_timing", "fractional_shares")]
+        made.__dict__.update(values)
+        translate(made, *arguments)
+        made._check_fields()
+        made.__dict__["_settled"] = True
+        return made
 
     @property
     def price_of_market_orders(self) -> ExecutionPrice:
@@ -161,32 +210,39 @@ class BacktestConfig:
         return str(cast("c.AccountType", self.account_type).value)
 
     def get_effective_account_settings(self) -> dict[str, Any]:
-        """Return the settings of the account section as they hold."""
+        """Return the settings of the account section as they hold, in plain values."""
         return cast("dict[str, Any]", self.to_dict()["account"])
 
-    def replace(self, **changes: object) -> BacktestConfig:
-        """Return a copy with some settings changed. Raises TypeError for an unknown setting.
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return the settings of one section by their keys, read-only: `config.section("commission")["rate"]`.
 
-        A changed account type brings its own permissions for shorts and leverage, and the other way round.
+        Raises ValueError for an unknown section.
         """
-        known = {entry.name for entry in dataclasses.fields(self)} | {"fill_timing", "fractional_shares"}
-        for name in changes:
-            if name not in known:
-                raise TypeError(f"BacktestConfig has no setting {name!r}{did_you_mean(name, known)}")
-        flags = ("allow_short_selling", "allow_leverage")
-        if "account_type" in changes:
-            changes = {**dict.fromkeys(flags), **changes}
-        elif any(name in changes for name in flags):
-            changes = {"account_type": None, **changes}
-        if "long_maintenance_margin" in changes or "short_maintenance_margin" in changes:
-            changes = {"maintenance_margin": None, **changes}
-        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        if "fill_timing" in changes:
-            values.update(execution_mode=ExecutionMode.NEXT_BAR, execution_price=None)
-        return type(self)(**{**values, **changes})
+        entries = [entry for entry in dataclasses.fields(self) if "section" in entry.metadata]
+        found = {entry.metadata["key"]: getattr(self, entry.name) for entry in entries if entry.metadata["section"] == name}
+        if not found:
+            known = sorted({entry.metadata["section"] for entry in entries})
+            raise ValueError(f"unknown config section {name!r}, expected one of {known}{did_you_mean(str(name), known)}")
+        return MappingProxyType(found)
 
-    def validate(self, *, warn: bool = True) -> list[str]:
-        """Return what is doubtful about the settings, as sentences; with `warn` also as UserWarning each."""
+    def replace(self, **changes: object) -> BacktestConfig:
+        """Return a copy with some settings changed. Raises TypeError for an unknown setting, else as the constructor.
+
+        Settings that belong together follow: a changed account type brings its own permissions for shorts and leverage and the
+        other way round, `fill_timing` mode and price, `maintenance_margin` both rates; a changed cost type drops a model object.
+        """
+        for name in changes:
+            if setting_name(type(self), name) is None:
+                raise TypeError(f"BacktestConfig has no setting {name!r}{farewell(type(self), name)}")
+        for name, canonical in SPELLINGS.items():
+            if name in changes and canonical in changes:
+                raise TypeError(f"replace() got both {canonical!r} and its other spelling {name!r}")
+        made = self._changed(changes)
+        made.check()
+        return made
+
+    def validate(self, warn: bool = True) -> list[str]:  # noqa: FBT001, FBT002 - published
+        """Return what is wrong or doubtful about the settings, as sentences; with `warn` also as UserWarning each."""
         return doubts(self, warn=warn)
 
     def describe(self) -> str:
@@ -203,8 +259,8 @@ class BacktestConfig:
         return nested
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any], preset_name: str | None = None, *, strict: bool = True) -> BacktestConfig:
-        """Build a config from settings nested by section; what is missing takes the default.
+    def from_dict(cls, data: Mapping[str, Any], preset_name: str | None = None, strict: bool = True) -> BacktestConfig:  # noqa: FBT001, FBT002 - published
+        """Build a config from settings nested by section, under their keys or full names; what is missing takes the default.
 
         strict: unknown sections and keys raise ValueError; otherwise they are left out. Raises TypeError when `data` or a
         section is no mapping.
@@ -234,8 +290,8 @@ class BacktestConfig:
         Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
 
     @classmethod
-    def from_preset(cls, name: str) -> BacktestConfig:
-        """Return the settings of a preset. Raises ValueError for an unknown name, listing the presets."""
+    def from_preset(cls, name: Mode | str) -> BacktestConfig:
+        """Return the settings of a preset, by name in any case or as a `Mode`. Raises ValueError that lists the presets for another."""
         settings, stem = preset_settings(name)
         return cls.from_dict(settings, preset_name=stem)
 
