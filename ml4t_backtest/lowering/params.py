@@ -22,7 +22,8 @@ _HUGE = 1e18
 
 
 def lower_params(config: BacktestConfig) -> Records:
-    """Return the params record, params_dtype[1]."""
+    """Return the params record, params_dtype[1]. Raises ValueError for settings that contradict each other since they were assigned."""
+    config.check()
     params = np.zeros(1, dtype=params_dtype)
     row = params[0]
     leverage = config.account_type in (AccountType.MARGIN, AccountType.FUTURES)
