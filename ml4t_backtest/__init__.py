@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ml4t_backtest.config import (
         AccountType, BacktestConfig, BracketPriority, BuyingPowerBasis, ChildActivation, CommissionType, DataFrequency,
         EntryOrderPriority, FillOrdering, FillTiming, InitialHwmSource, LateAssetPolicy, LimitFill, MarginCallCheck, MarginCallPolicy,
-        MissingPricePolicy, Mode, RebalanceMode, ShareType, ShortCashPolicy, SlippageType, StatsConfig, SubmissionBarRange,
-        TrailHwmSource, TrailStopTiming, TrailUpdate, WaterMarkSource, list_presets,
+        MissingPricePolicy, Mode, RebalanceFrequency, RebalanceMode, ShareType, ShortCashPolicy, SlippageType, StatsConfig,
+        SubmissionBarRange, TrailHwmSource, TrailStopTiming, TrailUpdate, WaterMarkSource, list_presets,
     )
     from ml4t_backtest.contracts import (
         AssetClass, ContractSpec, apply_margins, get_contract_spec, list_contract_specs, load_contract_specs, load_margin_table,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         TieredCommission, VolatilityVolumeSlippage, VolumeShareSlippage,
     )
     from ml4t_backtest.orderhandle import Order
+    from ml4t_backtest.profiles import get_profile_config, list_profiles
     from ml4t_backtest.result import BacktestResult
     from ml4t_backtest.risk import (
         ActionType, AllOf, AnyOf, BetaLimit, CVaRLimit, DailyLossLimit, FactorExposureLimit, GrossExposureLimit, LimitResult,
@@ -91,8 +92,8 @@ _HOMES = {
     "config": (
         "AccountType BacktestConfig BracketPriority BuyingPowerBasis ChildActivation CommissionType DataFrequency EntryOrderPriority "
         "FillOrdering FillTiming InitialHwmSource LateAssetPolicy LimitFill MarginCallCheck MarginCallPolicy MissingPricePolicy Mode "
-        "RebalanceMode ShareType ShortCashPolicy SlippageType StatsConfig SubmissionBarRange TrailHwmSource TrailStopTiming TrailUpdate "
-        "WaterMarkSource list_presets"
+        "RebalanceFrequency RebalanceMode ShareType ShortCashPolicy SlippageType StatsConfig SubmissionBarRange TrailHwmSource "
+        "TrailStopTiming TrailUpdate WaterMarkSource list_presets"
     ),
     "contracts": (
         "AssetClass ContractSpec apply_margins get_contract_spec list_contract_specs load_contract_specs load_margin_table "
@@ -115,6 +116,7 @@ _HOMES = {
         "VolumeShareSlippage"
     ),
     "orderhandle": "Order",
+    "profiles": "get_profile_config list_profiles",
     "result": "BacktestResult",
     "risk": (
         "ActionType AllOf AnyOf BetaLimit CVaRLimit DailyLossLimit FactorExposureLimit GrossExposureLimit LimitResult MaxDrawdownLimit "
@@ -147,21 +149,21 @@ __all__ = [
     "NoImpact", "NoLimits", "NoSlippage", "Order", "OrderReason", "OrderSide", "OrderStatus", "OrderType", "PerOrderCommission",
     "PerOrderPerShareCommission", "PerShareCommission", "PercentageCommission", "PercentageSlippage", "PortfolioLimit", "PortfolioState",
     "Position", "PositionAction", "PositionRule", "PositionState", "PositiveVolumeLimit", "PowerLawImpact", "RebalanceCadence",
-    "RebalanceClock", "RebalanceConfig", "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager", "Rows", "RuleChain",
-    "ScaledExit", "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit", "ShortCashPolicy", "SignalExit",
-    "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SpreadSlippage", "SquareRootImpact", "StatsConfig", "StopFillMode",
-    "StopLevelBasis", "StopLoss", "Strategy", "SubmissionBarRange", "TakeProfit", "TargetWeightExecutor", "TieredCommission",
-    "TighteningTrailingStop", "TimeExit", "TimeInForce", "Trade", "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource",
-    "TrailStopTiming", "TrailUpdate", "TrailingStop", "UnifiedAccountPolicy", "VaRLimit", "VolatilityStop", "VolatilityTrailingStop",
-    "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource", "WeightProvider",
-    "align_to_sessions", "apply_margins", "assign_session_date", "cagr", "calmar_ratio", "compute_session_pnl",
+    "RebalanceClock", "RebalanceConfig", "RebalanceFrequency", "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager",
+    "Rows", "RuleChain", "ScaledExit", "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit",
+    "ShortCashPolicy", "SignalExit", "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SpreadSlippage", "SquareRootImpact",
+    "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "SubmissionBarRange", "TakeProfit", "TargetWeightExecutor",
+    "TieredCommission", "TighteningTrailingStop", "TimeExit", "TimeInForce", "Trade", "TradeAnalyzer", "TradeStatistics", "TradeStatus",
+    "TrailHwmSource", "TrailStopTiming", "TrailUpdate", "TrailingStop", "UnifiedAccountPolicy", "VaRLimit", "VolatilityStop",
+    "VolatilityTrailingStop", "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource",
+    "WeightProvider", "align_to_sessions", "apply_margins", "assign_session_date", "cagr", "calmar_ratio", "compute_session_pnl",
     "enrich_trades_with_signals", "filter_to_trading_days", "filter_to_trading_sessions", "generate_trading_minutes",
-    "get_annualization_factor", "get_calendar", "get_contract_spec", "get_early_closes", "get_holidays", "get_schedule",
-    "get_trading_days", "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs",
-    "list_presets", "load_contract_specs", "load_margin_table", "max_drawdown", "next_trading_day", "previous_trading_day",
-    "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick", "run_backtest", "sharpe_ratio",
-    "sortino_ratio", "to_equity_dataframe", "to_returns_series", "to_trade_record", "to_trade_records", "unregister_contract_spec",
-    "volatility",
+    "get_annualization_factor", "get_calendar", "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config",
+    "get_schedule", "get_trading_days", "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars",
+    "list_contract_specs", "list_presets", "list_profiles", "load_contract_specs", "load_margin_table", "max_drawdown",
+    "next_trading_day", "previous_trading_day", "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values",
+    "round_to_tick", "run_backtest", "sharpe_ratio", "sortino_ratio", "to_equity_dataframe", "to_returns_series", "to_trade_record",
+    "to_trade_records", "unregister_contract_spec", "volatility",
 ]
 # fmt: on
 

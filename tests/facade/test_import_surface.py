@@ -58,6 +58,7 @@ SURFACE = {
         " MissingPricePolicy LateAssetPolicy CommissionType SlippageType DataFrequency WaterMarkSource InitialHwmSource TrailStopTiming"
         " StopFillMode StopLevelBasis CommissionModel SlippageModel FillTiming TrailHwmSource PRESETS_DIR Mode"
     ),
+    "profiles": "get_profile_config list_profiles",
     "engine": "Engine run_backtest BacktestEngine",
     "broker": "Broker",
     "strategy": "Strategy",
