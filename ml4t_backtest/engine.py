@@ -234,9 +234,11 @@ class Engine:
         store, broker = self._store, self.broker
         broker.process_orders()
         call("cancel_since")(store.address, 0, OrderReason.RUN_ENDED.value)
-        for order in broker.flatten_all_positions():
-            row = int(order.order_id[4:]) - 1
-            store.orders["exit_reason"][row] = ExitReason.END_OF_DATA
+        for column in store.open_assets().tolist():
+            asset = self._panels.assets[column]
+            order = None if broker._close_now(asset) is None else broker.close_position(asset)
+            if order is not None:
+                store.orders["exit_reason"][int(order.order_id[4:]) - 1] = ExitReason.END_OF_DATA
         field = int(store.params["price_field"][0])
         store.params["price_field"] = PriceField.CLOSE
         step("run_pass", store, None, Stage.SECOND_TOTALS.value)

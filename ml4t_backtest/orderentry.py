@@ -314,7 +314,10 @@ class OrderEntry(OrderChecks):
         if self.config.round_to_tick:
             limit, stop = self._on_tick(self._columns[order.asset], limit, stop, buys=order.side is OrderSide.BUY)
         numbers = [float(updates.get(name, _NONE)) for name in ("quantity", "trail_amount", "trail_percent")]
-        return bool(call("update")(self._address, row, numbers[0], limit, stop, numbers[1], numbers[2]))
+        changed = bool(call("update")(self._address, row, numbers[0], limit, stop, numbers[1], numbers[2]))
+        if not changed and order.is_active:
+            raise ValueError(f"quantity of order {order_id} was {updates['quantity']!r} at {self._now()}: it leaves nothing to fill")
+        return changed
 
     def cancel_order(self, order_id: str) -> bool:
         """Cancel a pending order. Returns False when it is no longer pending; raises ValueError for an unknown order."""

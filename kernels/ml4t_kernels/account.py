@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .codes import BarFlag, ExitReason, InitialMark, Stage, TradeStatus
+from .codes import BarFlag, ExitReason, InitialMark, PriceField, Stage, TradeStatus
 from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
 from .fill import market_price
 from .ledger import Bar, Item, Ledger, Quote
@@ -325,7 +325,8 @@ def mark(ledger: Ledger, bar: Bar) -> None:
     """
     state, params = ledger.state[0], ledger.params[0]
     closing = state["stage"] == Stage.MARKING
-    at_pass = state["stage"] == Stage.FIRST_TOTALS or state["stage"] == Stage.SECOND_TOTALS
+    at_close = state["stage"] == Stage.CLOSING_TOTALS
+    at_pass = state["stage"] == Stage.FIRST_TOTALS or state["stage"] == Stage.SECOND_TOTALS or at_close
     if state["open_gaps"] > 0:
         close_gaps(state, ledger.positions, ledger.open_list)
     if closing and state["settling"] == 1 and bar.record[0]["flags"] & BarFlag.LAST_OF_SESSION.value:
@@ -334,7 +335,7 @@ def mark(ledger: Ledger, bar: Bar) -> None:
     initial = maintenance = shorts = 0.0
     # Settings and clock are read once: a store to a position may alias them, so the compiler would load them again for each.
     requirements, extreme = params["leverage"] == 1, params["marks_extreme"] == 1
-    price_field, number = params["price_field"], state["bar"]
+    price_field, number = PriceField.CLOSE.value if at_close else params["price_field"], state["bar"]
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
         position = ledger.positions[asset]

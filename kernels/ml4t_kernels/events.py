@@ -8,7 +8,7 @@ from .codes import EventKind, FlowKind, OrderReason, OrderStatus, Stage, StepSta
 from .dtypes import Record, Records
 from .ledger import Bar, Ledger
 from .margin import DUST
-from .orders import finish, remaining_quantity
+from .orders import cancel_orphans, finish, remaining_quantity
 from .participation import rounded_down
 
 __all__ = ["run_events"]
@@ -54,6 +54,8 @@ def _split_orders(ledger: Ledger, asset: int, ratio: float) -> None:
         order["signal_price"] /= ratio
         if remaining_quantity(order) == 0.0:
             finish(ledger.state[0], order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
+            if order["has_children"] == 1:
+                cancel_orphans(ledger)
 
 
 @kernel
@@ -87,6 +89,8 @@ def _apply(ledger: Ledger, event: Record, flow: Record) -> None:
             if abs(rest) > DUST * abs(position["quantity"]):
                 state["cash"] += rest * (position["current_price"] - position["basis"]) * multiplier
                 close_fraction(ledger, asset, rest)
+            if whole != 0.0:
+                position["quantity"] = whole
     elif held != 0.0 and event["kind"] == EventKind.DIVIDEND:
         _pay(state, flow, asset, FlowKind.DIVIDEND, held * value * multiplier)
     elif held != 0.0:

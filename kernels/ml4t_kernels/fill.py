@@ -9,7 +9,7 @@ from .codes import OrderType, PriceField, TrailUpdate
 from .dtypes import NO_PRICE, Record
 from .ledger import Bar, Quote
 
-__all__ = ["base_price", "is_satisfied", "market_price", "move_trail", "quote_for"]
+__all__ = ["base_price", "is_satisfied", "market_price", "move_trail", "quote_for", "rests"]
 
 
 @kernel
@@ -69,14 +69,14 @@ def _stop_price(buys: bool, stop: float, quote: Quote) -> float:  # noqa: FBT001
 
 
 @kernel
-def _stop_limit_price(order: Record, buys: bool, quote: Quote, better_open: bool, rests: bool) -> tuple[float, int]:  # noqa: FBT001
+def _stop_limit_price(order: Record, buys: bool, quote: Quote, better_open: bool, resting: bool) -> tuple[float, int]:  # noqa: FBT001
     """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen.
 
     All in. rests: the stop was seen on an earlier bar.
     """
     limit, stop = order["limit_price"], order["stop_price"]
     touched = _stop_price(buys, stop, quote)
-    if rests or touched == quote.gap:
+    if resting or touched == quote.gap:
         return _limit_price(buys, limit, quote, better_open), 1
     if isnan(touched):
         return NO_PRICE, 0
@@ -85,6 +85,12 @@ def _stop_limit_price(order: Record, buys: bool, quote: Quote, better_open: bool
     # Where the price went after the stop is known for the close only.
     reached = quote.close <= limit if buys else quote.close >= limit
     return (limit if reached else NO_PRICE), 1
+
+
+@kernel
+def rests(order: Record, number: int) -> bool:
+    """Tell whether the stop of a stop-limit order was seen on an earlier bar (order: in; number: of the bar)."""
+    return order["triggered"] == 1 and order["moved_bar"] != number + 1  # type: ignore[no-any-return]
 
 
 @kernel
@@ -104,8 +110,7 @@ def base_price(order: Record, quote: Quote, better_open: bool, number: int) -> t
     if kind == OrderType.STOP or kind == OrderType.TRAILING_STOP:
         return _stop_price(buys, order["stop_price"], quote), 0
     if kind == OrderType.STOP_LIMIT:
-        rests = order["triggered"] == 1 and order["moved_bar"] != number + 1
-        return _stop_limit_price(order, buys, quote, better_open, rests)
+        return _stop_limit_price(order, buys, quote, better_open, rests(order, number))
     price = quote.open if kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN else quote.close
     limit = order["limit_price"]
     if not isnan(limit) and ((price > limit) if buys else (price < limit)):
@@ -114,15 +119,16 @@ def base_price(order: Record, quote: Quote, better_open: bool, number: int) -> t
 
 
 @kernel
-def is_satisfied(order: Record, gap: float) -> bool:
-    """Tell whether an order's level is already reached by the gap price (order: record order_dtype, in)."""
+def is_satisfied(order: Record, gap: float, number: int) -> bool:
+    """Tell whether an order's levels are already reached by the gap price (order: record order_dtype, in; number: of the bar)."""
     buys = order["quantity"] > 0.0
-    kind = order["order_type"]
-    if kind == OrderType.LIMIT or order["triggered"] == 1:
-        limit = order["limit_price"]
-        return (gap <= limit) if buys else (gap >= limit)  # type: ignore[no-any-return]
+    kind, limit = order["order_type"], order["limit_price"]
+    within = (gap <= limit) if buys else (gap >= limit)
+    if kind == OrderType.LIMIT or (kind == OrderType.STOP_LIMIT and rests(order, number)):
+        return within  # type: ignore[no-any-return]
     stop = order["stop_price"]
-    return (gap >= stop) if buys else (gap <= stop)  # type: ignore[no-any-return]
+    reached = (gap >= stop) if buys else (gap <= stop)
+    return reached and (within or kind != OrderType.STOP_LIMIT)
 
 
 @kernel

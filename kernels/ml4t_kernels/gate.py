@@ -24,8 +24,6 @@ def check_limits(state: Record, params: Record, item: Item, quantity: float, pri
     held, multiplier = item.position["quantity"], item.contract["multiplier"]
     if opening_quantity(held, quantity) <= 0.0:
         return OrderReason.NONE.value, 0.0, 0.0
-    if state["blocked"] != 0:
-        return OrderReason.RISK_BLOCKED.value, 0.0, 0.0
     value = abs(quantity * price) * multiplier
     if value > params["max_order_size"]:
         return OrderReason.ORDER_SIZE.value, value, params["max_order_size"]
@@ -34,6 +32,8 @@ def check_limits(state: Record, params: Record, item: Item, quantity: float, pri
         return OrderReason.POSITION_SIZE.value, value, params["max_position_size"]
     if held == 0.0 and state["open_positions"] + 1.0 > params["max_positions"]:
         return OrderReason.TOO_MANY_POSITIONS.value, state["open_positions"] + 1.0, params["max_positions"]
+    if state["blocked"] != 0:
+        return OrderReason.RISK_BLOCKED.value, 0.0, 0.0
     return OrderReason.NONE.value, 0.0, 0.0
 
 

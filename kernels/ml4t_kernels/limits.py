@@ -11,7 +11,7 @@ from .codes import BarFlag, ExitReason, LimitAction, LimitKind, OrderReason, Ord
 from .dtypes import NO_PRICE, FloatArray, Record, Records
 from .ledger import Bar, Ledger
 from .liquidation import pending_exit, write_alert
-from .orders import finish, submit_exit
+from .orders import cancel_orphans, finish, submit_exit
 from .participation import rounded_up
 
 __all__ = ["run_limits"]
@@ -133,17 +133,19 @@ def _act(ledger: Ledger, limit: Record, value: float, bound: float) -> None:
         _reduce(ledger, limit, part)
     elif action == LimitAction.LIQUIDATE:
         _reduce(ledger, limit, 1.0)
-    elif action == LimitAction.HALT and state["blocked"] != 2:  # noqa: PLR2004 - for the rest of the run
+    elif action == LimitAction.HALT:
         state["blocked"] = 2
         for place in range(state["live_count"]):
             order = ledger.orders[ledger.live[place]]
             if order["status"] == OrderStatus.PENDING and order["reduce_only"] == 0:
                 finish(state, order, OrderStatus.CANCELLED, OrderReason.HALTED)
+                if order["has_children"] == 1:
+                    cancel_orphans(ledger)
 
 
 @kernel
 def run_limits(ledger: Ledger, bar: Bar, limits: Records, alerts: Records, equities: FloatArray) -> int:
-    """Measure every limit, act on the breached ones and go on to the strategy.
+    """Measure every limit, act on the breached ones and go on to the strategy (stage READY: the step itself gives it the turn).
 
     ledger, alerts (alert_dtype rows): in-out. bar: in. limits: limit_dtype rows (in). equities: float64[bars so far], the
     current one last (in). Returns OK, GROW_ORDERS or GROW_ALERTS, the latter two before any change.
@@ -169,5 +171,5 @@ def run_limits(ledger: Ledger, bar: Bar, limits: Records, alerts: Records, equit
         if breached:
             write_alert(state, alerts[state["alert_count"]], row, value, bound, limit["action"])
             _act(ledger, limit, value, bound)
-    state["stage"] = Stage.STRATEGY
+    state["stage"] = Stage.READY
     return StepStatus.OK.value

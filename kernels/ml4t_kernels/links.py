@@ -5,65 +5,111 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .codes import BracketPriority, ChildActivation, OrderReason, OrderStatus, OrderType, PriceField
+from .codes import BarFlag, BracketPriority, ChildActivation, OrderReason, OrderStatus, OrderType, PriceField, Stage, TrailUpdate
 from .dtypes import Record
-from .fill import base_price, is_satisfied, quote_for
+from .fill import base_price, is_satisfied, move_trail, quote_for, rests
 from .ledger import Bar, Ledger, Quote
 from .orders import NO_LEFT, cancel_orphans, finish, remaining_quantity
 
-__all__ = ["release_siblings", "trades_at_open", "wake_children", "yields"]
+__all__ = ["is_due", "release_siblings", "trades_at_open", "wake_children", "yields"]
 
 
 @kernel
-def _rank(ledger: Ledger, order: Record, gap: float) -> float:
-    """Return the place of a touched member of a one-cancels-other group, smallest first (all in; gap: price)."""
-    if order["order_type"] == OrderType.MARKET or is_satisfied(order, gap):
-        return -1.0
-    stops = order["order_type"] != OrderType.LIMIT and order["triggered"] == 0
-    priority = ledger.params[0]["bracket_priority"]
+def is_due(state: Record, bar: Bar, order: Record, at_close: bool) -> bool:  # noqa: FBT001
+    """Tell whether an order has a turn in this pass.
+
+    state, order: records (in). bar: in. at_close: the pass of on-close orders.
+    """
+    if order["status"] != OrderStatus.PENDING or order["dormant"] == 1 or order["eligible_bar"] > state["bar"]:
+        return False
+    kind = order["order_type"]
+    if kind < OrderType.MARKET_ON_OPEN:
+        return not at_close
+    flags = bar.record[0]["flags"]
+    if order["created_bar"] == state["bar"]:
+        return False
+    if kind == OrderType.MARKET_ON_CLOSE or kind == OrderType.LIMIT_ON_CLOSE:
+        return at_close and (flags & BarFlag.LAST_OF_SESSION.value) != 0
+    return not at_close and (flags & BarFlag.FIRST_OF_SESSION.value) != 0
+
+
+@kernel
+def _has_level(order: Record) -> bool:
+    """Tell whether an order waits for a price; market, on-open and on-close orders do not (order: in)."""
+    kind = order["order_type"]
+    return OrderType.LIMIT <= kind <= OrderType.TRAILING_STOP  # type: ignore[no-any-return]
+
+
+@kernel
+def _stops(order: Record, number: int) -> bool:
+    """Tell whether an order counts as a stop for the priority of its group (all in; number: of the bar)."""
+    kind = order["order_type"]
+    if kind == OrderType.STOP_LIMIT:
+        return not rests(order, number)
+    return kind == OrderType.STOP or kind == OrderType.TRAILING_STOP  # type: ignore[no-any-return]
+
+
+@kernel
+def _goes_before(ledger: Ledger, other: Record, gap: float, order: Record, own_gap: float) -> bool:
+    """Tell whether a touched member of a group goes before another (all in; gap, own_gap: prices).
+
+    First what has no level, then what the gap price satisfies, then by priority.
+    """
+    number, priority = ledger.state[0]["bar"], ledger.params[0]["bracket_priority"]
+    if not _has_level(other):
+        return True
+    satisfied = is_satisfied(other, gap, number)
+    if satisfied != is_satisfied(order, own_gap, number):
+        return satisfied
+    stops, own_stops = _stops(other, number), _stops(order, number)
     if priority == BracketPriority.NEAREST:
-        return abs((order["stop_price"] if stops else order["limit_price"]) - gap)  # type: ignore[no-any-return]
-    return 0.0 if stops == (priority == BracketPriority.STOP_FIRST) else 1.0
-
-
-@kernel
-def _stop_before_limit(params: Record, other: Record, order: Record) -> bool:
-    """Tell whether at equal distance the other order, a stop, goes before a limit order (all in)."""
-    nearest = params["bracket_priority"] == BracketPriority.NEAREST
-    return nearest and other["order_type"] != OrderType.LIMIT and order["order_type"] == OrderType.LIMIT  # type: ignore[no-any-return]
+        distance = abs((other["stop_price"] if stops else other["limit_price"]) - gap)
+        own = abs((order["stop_price"] if own_stops else order["limit_price"]) - own_gap)
+        if distance != own:
+            return distance < own  # type: ignore[no-any-return]
+    if stops == own_stops:
+        return False
+    return stops != (priority == BracketPriority.LIMIT_FIRST)  # type: ignore[no-any-return]
 
 
 @kernel
 def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
-    """Tell whether another member of the group trades on this bar before the order (all in; gap: its gap price)."""
-    params, number = ledger.params[0], ledger.state[0]["bar"]
-    own = _rank(ledger, order, gap)
+    """Tell whether another member of the group trades in this pass before the order (all in; gap: its gap price)."""
+    if not _has_level(order):
+        return False
+    state, params = ledger.state[0], ledger.params[0]
+    number, stage = state["bar"], state["stage"]
+    at_close = stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES
     other = ledger.orders[order["sibling_id"] - 1]
     while other["order_id"] != order["order_id"]:
-        due = other["status"] == OrderStatus.PENDING and other["dormant"] == 0 and other["eligible_bar"] <= number
-        moved = other["order_type"] == OrderType.TRAILING_STOP and other["moved_bar"] == number + 1
-        if due and other["asset"] == order["asset"] and other["filled_bar"] != number + 1 and not moved:
-            quote = quote_for(params, other, bar, number)
+        trails = other["order_type"] == OrderType.TRAILING_STOP
+        moved = trails and other["moved_bar"] == number + 1
+        if other["asset"] == order["asset"] and other["filled_bar"] != number + 1 and not moved and is_due(state, bar, other, at_close):
+            quote, stop = quote_for(params, other, bar, number), other["stop_price"]
+            if trails and params["trail_update"] == TrailUpdate.BAR_FIRST and other["active_bar"] != number and not isnan(stop):
+                move_trail(other, quote.high, quote.low, quote.close, TrailUpdate.BAR_FIRST)
             base, _ = base_price(other, quote, params["limit_better_open"] == 1, number)
-            if not isnan(base):
-                rank = _rank(ledger, other, quote.gap)
-                if rank < own or (rank == own and _stop_before_limit(params, other, order)):
-                    return True
+            first = not isnan(base) and _goes_before(ledger, other, quote.gap, order, gap)
+            other["stop_price"] = stop
+            if first:
+                return True
         other = ledger.orders[other["sibling_id"] - 1]
     return False
 
 
 @kernel
-def trades_at_open(params: Record, order: Record, base: float, quote: Quote) -> bool:
-    """Tell whether a fill from `base` happened at the bar's open (params, order, quote: in)."""
+def trades_at_open(params: Record, order: Record, quote: Quote, number: int) -> bool:
+    """Tell whether a fill of an order on this bar happened at the bar's open.
+
+    params, order: records (in). quote: the order's asset on this bar. number: of the bar.
+    """
     kind = order["order_type"]
     if kind == OrderType.MARKET:
-        return order["at_open"] == 1 or params["price_field"] == PriceField.OPEN  # type: ignore[no-any-return]
-    if kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN:
-        return True
-    if quote.gap != quote.open or kind == OrderType.MARKET_ON_CLOSE or kind == OrderType.LIMIT_ON_CLOSE:
-        return False
-    return base == quote.gap or is_satisfied(order, quote.gap)
+        ruled = not isnan(order["rule_price"]) and order["created_bar"] == number
+        return not ruled and (order["at_open"] == 1 or params["price_field"] == PriceField.OPEN)
+    if kind >= OrderType.MARKET_ON_OPEN:
+        return kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN  # type: ignore[no-any-return]
+    return order["active_bar"] != number and is_satisfied(order, quote.gap, number)  # type: ignore[no-any-return]
 
 
 @kernel

@@ -179,9 +179,9 @@ def link_child(ledger: Ledger, parent_row: int, child_row: int) -> None:
     """Let an order wait for the first fill of another (ledger: in-out, parent_row, child_row: order ids - 1)."""
     state = ledger.state[0]
     parent, child = ledger.orders[parent_row], ledger.orders[child_row]
+    child["parent_id"] = parent["order_id"]
     if child["status"] != OrderStatus.PENDING:
         return
-    child["parent_id"] = parent["order_id"]
     parent["has_children"] = 1
     if parent["filled_quantity"] != 0.0:
         if child["reduce_only"] == 1:
@@ -206,7 +206,9 @@ def join_siblings(ledger: Ledger, row: int, other_row: int) -> None:
 def update(
     ledger: Ledger, row: int, quantity: float, limit_price: float, stop_price: float, trail_amount: float, trail_percent: float
 ) -> bool:
-    """Change a pending order; NaN leaves a value as it is. Returns False when the order is no longer pending.
+    """Change a pending order; NaN leaves a value as it is.
+
+    Returns False, before any change, when the order is no longer pending or the quantity would leave nothing to fill.
 
     ledger: in-out. row: order id - 1. quantity: magnitude of the whole order, the side stays. limit_price, stop_price,
     trail_amount, trail_percent: of the order.
@@ -216,6 +218,8 @@ def update(
         return False
     if not isnan(quantity):
         rounded = rounded_down(quantity, ledger.contracts[order["asset"]]["lot_size"])
+        if rounded - abs(order["filled_quantity"]) - abs(order["released_quantity"]) <= LEAST_QUANTITY:
+            return False
         order["quantity"] = rounded if order["quantity"] > 0.0 else -rounded
     if not isnan(limit_price):
         order["limit_price"] = limit_price
@@ -331,5 +335,6 @@ def submit_quantities(ledger: Ledger, close: FloatArray, quantities: FloatArray,
         order_ids[asset] = NO_ORDER
         if where[asset]:
             quantity = quantities[asset]
-            order_ids[asset] = submit(ledger, asset, close[asset], quantity, OrderType.MARKET, NO_PRICE, NO_PRICE, AUTO_REDUCE)
+            price = close[asset] if ledger.state[0]["bar"] >= 0 else NO_PRICE  # before the first bar nothing is known
+            order_ids[asset] = submit(ledger, asset, price, quantity, OrderType.MARKET, NO_PRICE, NO_PRICE, AUTO_REDUCE)
     return -1

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import array_at, call_function, kernel
-from .codes import PriceField, RuleKind, Stage, StepStatus, StopFill, TrailTiming
+from .codes import RuleKind, Stage, StepStatus, StopFill, TrailTiming
 from .dtypes import NO_PRICE, FloatArray, IntArray, Record, Records
 from .ledger import Bar, Ledger
 from .liquidation import pending_exit
@@ -281,8 +281,13 @@ def _decide(ledger: Ledger, book: RuleBook, bar: Bar, asset: int, first: int) ->
     _use_targets(book, view, asset, chosen)
     if quantity == 0.0:
         return True
-    order = submit_exit(ledger, asset, quantity, book.rules[chosen]["exit_reason"], chosen + 1, price)
-    at_once = params["same_bar"] == 1 and params["price_field"] == PriceField.CLOSE
+    at_once = when == _ON_CLOSE and params["same_bar"] == 1
+    if at_once:
+        price = view.close
+    reason = chosen
+    while book.rules[reason]["kind"] == RuleKind.ALL:
+        reason = int(book.answers[reason + 1, 3])
+    order = submit_exit(ledger, asset, quantity, book.rules[reason]["exit_reason"], chosen + 1, price)
     if when == _NEXT_OPEN or (when == _ON_CLOSE and not at_once):
         order["eligible_bar"] = state["bar"] + 1
         order["at_open"] = 1 if when == _NEXT_OPEN else 0

@@ -7,7 +7,7 @@ from math import inf, isnan
 import numpy as np
 
 from ._jit import kernel
-from .codes import EntryPriority
+from .codes import EntryPriority, PriceField, Stage
 from .fill import market_price
 from .ledger import Bar, Ledger
 
@@ -22,12 +22,13 @@ def sort_entries(ledger: Ledger, bar: Bar) -> None:
     """
     state, params = ledger.state[0], ledger.params[0]
     count = state["live_count"]
+    field = PriceField.CLOSE.value if state["stage"] == Stage.CLOSING_SORTING else params["price_field"]
     descending = params["entry_priority"] == EntryPriority.NOTIONAL_DESC
     keys = np.empty(count, dtype=np.float64)
     for place in range(count):
         order = ledger.orders[ledger.live[place]]
         asset = order["asset"]
-        price = market_price(params["price_field"], bar, asset)
+        price = market_price(field, bar, asset)
         value = abs(order["quantity"] * price * ledger.contracts[asset]["multiplier"])
         keys[place] = inf if isnan(value) else (-value if descending else value)
     places = np.argsort(keys, kind="mergesort")

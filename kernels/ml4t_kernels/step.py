@@ -12,28 +12,13 @@ from .account import close_gaps, mark
 from .codes import BarFlag, OrderStatus, OrderType, Stage, StepStatus
 from .dtypes import Record
 from .ledger import Bar, Ledger
+from .links import is_due
 from .orders import drop_finished
 from .turn import is_exit, take_turn
 
 __all__ = ["fill_pass", "mark_account", "proceed"]
 
 _HOLDS_MASK = 7
-
-
-@kernel
-def _is_due(state: Record, bar: Bar, order: Record, at_close: bool) -> bool:  # noqa: FBT001
-    """Tell whether an order has a turn in this pass (all in; at_close: the pass of on-close orders)."""
-    if order["status"] != OrderStatus.PENDING or order["dormant"] == 1 or order["eligible_bar"] > state["bar"]:
-        return False
-    kind = order["order_type"]
-    if kind < OrderType.MARKET_ON_OPEN:
-        return not at_close
-    flags = bar.record[0]["flags"]
-    if order["created_bar"] == state["bar"]:
-        return False
-    if kind == OrderType.MARKET_ON_CLOSE or kind == OrderType.LIMIT_ON_CLOSE:
-        return at_close and (flags & BarFlag.LAST_OF_SESSION.value) != 0
-    return not at_close and (flags & BarFlag.FIRST_OF_SESSION.value) != 0
 
 
 @kernel
@@ -46,10 +31,10 @@ def _sweep(ledger: Ledger, bar: Bar, stage: int) -> int:
     state = ledger.state[0]
     at_close = stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES
     exits = stage == Stage.FIRST_EXITS or stage == Stage.SECOND_EXITS or stage == Stage.CLOSING_EXITS
-    listed = ledger.live if exits or at_close else ledger.turns
+    listed = ledger.live if exits else ledger.turns
     for place in range(state["cursor"], state["live_count"]):
         order = ledger.orders[listed[place]]
-        if not _is_due(state, bar, order, at_close):
+        if not is_due(state, bar, order, at_close):
             continue
         position = ledger.positions[order["asset"]]
         if exits and not is_exit(order, position["quantity"]):
@@ -77,15 +62,19 @@ def fill_pass(ledger: Ledger, bar: Bar) -> int:
     state, params = ledger.state[0], ledger.params[0]
     while state["stage"] != Stage.FIRST_MARKING and state["stage"] != Stage.MARKING:
         stage = state["stage"]
-        if stage == Stage.FIRST_TOTALS or stage == Stage.SECOND_TOTALS:
+        if stage == Stage.CLOSING_TOTALS and (
+            state["closing_orders"] == 0 or (bar.record[0]["flags"] & BarFlag.LAST_OF_SESSION.value) == 0
+        ):
+            state["stage"] = Stage.FIRST_MARKING
+            break
+        if stage == Stage.FIRST_TOTALS or stage == Stage.SECOND_TOTALS or stage == Stage.CLOSING_TOTALS:
             if params["leverage"] == 1 or params["short_cash_policy"] != 0:
                 mark(ledger, bar)
-        elif stage == Stage.FIRST_SORTING or stage == Stage.SECOND_SORTING:
+        elif stage == Stage.FIRST_SORTING or stage == Stage.SECOND_SORTING or stage == Stage.CLOSING_SORTING:
             if params["entry_priority"] != 0 and state["live_count"] > 0:
                 return StepStatus.RUN_SORTING.value
-        elif not (
-            (params["in_queue_order"] == 1 and (stage == Stage.FIRST_EXITS or stage == Stage.SECOND_EXITS))
-            or (state["closing_orders"] == 0 and (stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES))
+        elif params["in_queue_order"] == 0 or (
+            stage != Stage.FIRST_EXITS and stage != Stage.SECOND_EXITS and stage != Stage.CLOSING_EXITS
         ):
             status = _sweep(ledger, bar, stage)
             if status != StepStatus.OK:
@@ -162,7 +151,8 @@ def _after_marking(ledger: Ledger) -> int:
     if state["stage"] == Stage.LIMITS:
         if params["has_limits"] == 1:
             return StepStatus.RUN_LIMITS.value
-        state["stage"] = Stage.STRATEGY
+        state["stage"] = Stage.READY
+    state["stage"] = Stage.STRATEGY
     return StepStatus.OK.value
 
 

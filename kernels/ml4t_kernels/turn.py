@@ -6,7 +6,7 @@ answered, so that a failing one leaves the ledger whole.
 
 from __future__ import annotations
 
-from math import isnan
+from math import inf, isnan
 
 from ._jit import kernel
 from .account import apply_fill, write_fill
@@ -43,21 +43,21 @@ def _end(ledger: Ledger, order: Record, status: int, reason: int) -> None:
 @kernel
 def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record) -> bool:
     """Step 1: end what has expired or lost its position. Returns True when the order is over (ledger, order: in-out)."""
+    terms = order["time_in_force"]
+    if terms == TimeInForce.DAY or terms == TimeInForce.GTD:
+        session = bar.record[0]["session"] + 1
+        late = terms == TimeInForce.GTD and bar.record[0]["time"] > order["good_till"]
+        if terms == TimeInForce.DAY:
+            if order["session"] == 0:
+                order["session"] = session
+            late = order["session"] != session
+        if late:
+            _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+            return True
     if order["position_id"] != 0 and order["position_id"] != position["position_id"]:
         _end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
         return True
-    terms = order["time_in_force"]
-    if terms == TimeInForce.GTC:
-        return False
-    session = bar.record[0]["session"] + 1
-    late = terms == TimeInForce.GTD and bar.record[0]["time"] > order["good_till"]
-    if terms == TimeInForce.DAY:
-        if order["session"] == 0:
-            order["session"] = session
-        late = order["session"] != session
-    if late:
-        _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
-    return late  # type: ignore[no-any-return]
+    return False
 
 
 @kernel
@@ -131,9 +131,11 @@ def _capped(item: Item, quantity: float, base: float, volume: float) -> float:
         return cap
     if 0.0 < displayed < cap:
         cap = displayed
-    if abs(quantity) <= cap:
+    if cap == inf:
         return quantity
     cap = rounded_down(cap, lot)
+    if abs(quantity) <= cap:
+        return quantity
     return cap if quantity > 0.0 else -cap
 
 
@@ -198,7 +200,12 @@ def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
     terms, number = order["time_in_force"], ledger.state[0]["bar"]
     if terms == TimeInForce.IOC or terms == TimeInForce.FOK:
         _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
-    elif order["order_type"] == OrderType.TRAILING_STOP and order["moved_bar"] != number + 1 and order["active_bar"] != number:
+    elif (
+        order["order_type"] == OrderType.TRAILING_STOP
+        and order["moved_bar"] != number + 1
+        and order["filled_bar"] != number + 1
+        and order["active_bar"] != number
+    ):
         asset = order["asset"]
         if not isnan(bar.close[asset]):
             move_trail(order, bar.high[asset], bar.low[asset], bar.close[asset], ledger.params[0]["trail_update"])
@@ -212,7 +219,7 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     price = _slipped(item, bar, quantity, base, quote.volume)
     if isnan(price):
         return StepStatus.HOST_FAILED.value
-    maker = order["order_type"] == OrderType.LIMIT and not is_satisfied(order, quote.gap)
+    maker = order["order_type"] == OrderType.LIMIT and not is_satisfied(order, quote.gap, state["bar"])
     cost, raw = commission_of(ledger, item, quantity, price, maker)
     if isnan(cost):
         return StepStatus.HOST_FAILED.value
@@ -229,7 +236,7 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
         return StepStatus.OK.value
     if was_cut:
         cost, raw = commission_of(ledger, item, quantity, price, maker)
-    at_open = order["has_children"] == 1 and trades_at_open(params, order, base, quote)
+    at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
     _record_fill(ledger, item, quote, quantity, price, base, cost, raw)
     _settle_order(ledger, item, quantity, was_cut, at_open)
     if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC:

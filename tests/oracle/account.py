@@ -42,7 +42,7 @@ class Account:
     start_value: Number = field(init=False)  # what the portfolio limits remember: account values of step 5
     last_value: Number = field(init=False)
     peak_value: Number = field(init=False)
-    returns: list[Number] = field(default_factory=list)
+    recorded: list[Number] = field(default_factory=list)  # account values of the bars before
     blocked: bool = False  # no new risk until the next check of the portfolio limits
     halted: bool = False  # no new risk any more
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from tests.oracle.account import Account
@@ -87,10 +88,10 @@ class Broker:
     def _queue(
         self, asset: str, q: Number, order_type: OrderType, reduce_only: bool | None, prices: dict[str, Any], child: bool
     ) -> OracleOrder:
-        held = self._account.quantity(asset)
+        held, asked = self._account.quantity(asset), q
         if q != -held:
             q = signed(steps_down(self._rules.number, abs(q), self._rules.lots[asset]), q)
-        order = new_order(self._account, asset, q)
+        order = new_order(self._account, asset, q or asked)
         bar = self._account.bars.get(asset)
         order.signal_price = None if bar is None else bar.close
         order.order_type = order_type
@@ -100,8 +101,7 @@ class Broker:
         if order.reduce_only and not child:
             order.bound = self._account.position_number(asset)
         if order_type == "trailing_stop":
-            order.stop_price = None
-            if order.signal_price is not None:
+            if order.stop_price is None and order.signal_price is not None:
                 order.stop_price = trail_level(order, order.signal_price)
         return order
 
@@ -118,7 +118,8 @@ class Broker:
     def _reject_at_once(self, order: OracleOrder) -> None:
         account, asset = self._account, order.asset
         blocked = account.rule_exit_bar.get(asset) == account.bar_index and asset not in account.positions
-        if order.quantity == 0:
+        lots = steps_down(self._rules.number, abs(order.quantity), self._rules.lots[asset])
+        if lots == 0 and order.quantity != -account.quantity(asset):
             account.end(order, "rejected", "ROUNDS_TO_ZERO")
         elif blocked and not self._rules.settings.allow_reentry_on_exit_bar:
             account.end(order, "rejected", "REENTRY_BLOCKED")
@@ -166,7 +167,7 @@ class Broker:
             return False
         if size is not None:
             rounded = steps_down(self._rules.number, size, self._rules.lots[order.asset])
-            if rounded <= self._rules.smallest_order or rounded <= abs(order.filled_quantity):
+            if rounded - abs(order.filled_quantity) - order.taken <= self._rules.smallest_order:
                 return False
             order.quantity = signed(rounded, order.quantity)
         if limit is not None:
@@ -255,13 +256,15 @@ class Broker:
         return None if value is None else self._number(value, name)
 
     def _tick(self, asset: str, price: Number | None, *, down: bool) -> Number | None:
-        """No order becomes more aggressive than asked: the caller knows which way that is."""
+        """No order becomes more aggressive than asked: the caller knows which way that is. The numbers count as they print."""
         tick: Number | None = self._rules.contracts[asset].tick_size
         if price is None or tick is None or not self._rules.settings.round_to_tick:
             return price
-        slack = self._rules.number(1e-9)
-        steps = math.floor(price / tick + slack) if down else math.ceil(price / tick - slack)
-        return self._rules.number(steps) * tick
+        exact, step = Fraction(repr(float(price))), Fraction(repr(float(tick)))
+        steps = round(exact / step)
+        if abs(exact - steps * step) > min(abs(exact) * Fraction(1, 10**9), step / 100):
+            steps = math.floor(exact / step) if down else math.ceil(exact / step)
+        return self._rules.number(float(steps * step))
 
 
 def _check_prices(order_type: OrderType, prices: dict[str, Any]) -> None:

@@ -203,7 +203,8 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     order.raw_commission = order.raw_commission + raw
     fill(account, order, proposal, abs(price - found.price))
     links.after_fill(account, order, abs(proposal.q), found.at_open)
-    if complete:
+    emptied = order.reduce_only and proposal.new == 0
+    if complete or emptied or order.left <= account.rules.flat_tolerance * abs(order.quantity):
         account.end(order, "filled", None)
 
 
@@ -276,7 +277,10 @@ def close_everything(account: Account) -> None:
     for asset in list(account.positions):
         if asset in account.bars:
             order = exit_order(account, asset, abs(account.quantity(asset)), "end_of_data")
-            execute(account, order, Offer(account.bars[asset].close), order.left, complete=True)
+            if account.rules.costs[asset].known(account.bars[asset]):
+                execute(account, order, Offer(account.bars[asset].close), order.left, complete=True)
+            else:
+                account.end(order, "cancelled", "RUN_ENDED")
     account.drop_finished_orders()
 
 

@@ -28,11 +28,9 @@ def check(account: Account) -> None:
 
 def _follow(account: Account) -> None:
     """What the limits remember from bar to bar."""
-    value, last, number = account.account_value, account.last_value, account.rules.number
+    value, last = account.account_value, account.last_value
     if account.session.first:
         account.start_value = last
-    # Of an account value of 0 there is no return.
-    account.returns.append(number(0) if last == 0 else value / last - 1)
     account.last_value = value
     account.peak_value = max(account.peak_value, value)
     account.blocked = account.halted
@@ -95,15 +93,16 @@ def _drawdown(account: Account, _: Any) -> Number:
 
 
 def _quantile(account: Account, limit: kinds.ValueAtRisk) -> tuple[list[Number], Number] | None:
-    """The returns that count and their quantile; None while there are too few."""
-    if len(account.returns) < limit.lookback:
+    """The returns that count, smallest first, and their quantile; None while there are too few."""
+    values, zero = [*account.recorded, account.account_value], account.rules.zero
+    if len(values) <= limit.lookback:
         return None
-    window = account.returns[-limit.lookback :]
-    ordered = sorted(window)
+    pairs = list(zip(values[:-1], values[1:], strict=True))[-limit.lookback :]
+    ordered = sorted(after / before - 1 if before > 0 else zero for before, after in pairs)
     place = (limit.lookback - 1) * (1 - limit.confidence)
     below = math.floor(place)
     above = min(below + 1, limit.lookback - 1)
-    return window, ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    return ordered, ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
 def _value_at_risk(account: Account, limit: kinds.ValueAtRisk) -> Number:

@@ -57,14 +57,17 @@ def parent_allows(account: Account, order: OracleOrder) -> Number | None:
     return abs(parent.filled_quantity) - abs(order.filled_quantity)
 
 
-def rank(account: Account, member: OracleOrder, seen: Offer) -> tuple[bool, Number, bool]:
-    """Satisfied by the gap price first, then by `bracket_priority`; members of the same rank are equal."""
-    acts_as_limit = member.stop_price is None or member.triggered_bar is not None
-    priority = account.rules.settings.bracket_priority
+def rank(account: Account, member: OracleOrder, seen: Offer) -> tuple[int, Number, bool]:
+    """No level to reach first, then satisfied by the gap price, then by `bracket_priority`; members of the same rank are equal."""
     distance = account.rules.zero
+    if member.order_type not in ("limit", "stop", "stop_limit", "trailing_stop"):
+        return 0, distance, False
+    acts_as_limit = member.order_type == "limit" or (member.triggered_bar is not None and member.triggered_bar < account.bar_index)
+    priority = account.rules.settings.bracket_priority
     if priority == "nearest":
         view = see(account, member)
         level = member.limit_price if acts_as_limit else stop_level(account, member, view)
-        distance = abs(level - view.gap) if level is not None else distance
+        assert level is not None
+        distance = abs(level - view.gap)
     limit_goes_first = priority == "limit_first"
-    return (not seen.satisfied, distance, acts_as_limit != limit_goes_first)
+    return 1 if seen.satisfied else 2, distance, acts_as_limit != limit_goes_first

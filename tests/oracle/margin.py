@@ -16,7 +16,7 @@ def check(account: Account) -> None:
 
 def check_intrabar(account: Account) -> None:
     """Step 3, with every priced position at its worst price of the bar; the orders trade there."""
-    if not account.rules.leveraged or account.rules.settings.margin_call_check != "intrabar":
+    if not account.rules.leveraged or account.rules.settings.margin_call_check != "intrabar" or not account.positions:
         return
     marks = {asset: position.current_price for asset, position in account.positions.items()}
     worst: dict[str, Number] = {}
@@ -40,13 +40,19 @@ def _call(account: Account, value: Number) -> list[OracleOrder]:
     if how == "ignore":
         return []
     if how == "liquidate":
-        free = [asset for asset in account.positions if account.pending_exit(asset) is None]
+        free = [asset for asset, need in _by_requirement(account) if need > 0 and account.pending_exit(asset) is None]
         return [exit_order(account, asset, abs(account.quantity(asset)), "margin_call") for asset in free]
     return _restore(account, required, value)
 
 
+def _by_requirement(account: Account) -> list[tuple[str, Number]]:
+    """The maintenance requirements of the positions, largest first, equal ones in position order."""
+    requirements = [(asset, account.marked_requirement(asset, "maintenance")) for asset in account.positions]
+    return sorted(requirements, key=lambda one: one[1], reverse=True)
+
+
 def _restore(account: Account, required: Number, value: Number) -> list[OracleOrder]:
-    requirements = {asset: account.marked_requirement(asset, "maintenance") for asset in account.positions}
+    requirements = dict(_by_requirement(account))
     per_unit = {asset: requirements[asset] / abs(account.quantity(asset)) for asset in account.positions}
     released = account.rules.zero
     for asset in account.positions:
@@ -55,7 +61,7 @@ def _restore(account: Account, required: Number, value: Number) -> list[OracleOr
             released = released + min(order.left, abs(account.quantity(asset))) * per_unit[asset]
     excess = required - value - released
     made = []
-    for asset in sorted(requirements, key=lambda name: requirements[name], reverse=True):
+    for asset in requirements:
         if not excess > 0 or not per_unit[asset] > 0 or account.pending_exit(asset) is not None:
             continue
         whole = abs(account.quantity(asset))

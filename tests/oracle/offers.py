@@ -49,7 +49,7 @@ def offer(account: Account, order: OracleOrder, pass_price: str) -> Offer:
     if kind == "limit_on_open":
         return Offer(bar.open if _meets_limit(order, bar.open) else None, at_open=True, satisfied=True)
     if kind == "limit_on_close":
-        return Offer(bar.close if _meets_limit(order, bar.close) else None)
+        return Offer(bar.close if _meets_limit(order, bar.close) else None, satisfied=True)
     view = see(account, order)
     if kind == "limit":
         return _limit(order, view)
@@ -138,7 +138,7 @@ def favourable(order: OracleOrder, view: View) -> Number:
 def may_move(account: Account, order: OracleOrder) -> bool:
     """Once per bar, on a later bar than those of the submission, the last update and the start from a close."""
     bar = account.bar_index
-    fresh = bar in (order.active_bar, order.trail_start_bar, order.trail_moved_bar)
+    fresh = bar in (order.active_bar, order.late_bar, order.trail_start_bar, order.trail_moved_bar)
     return order.stop_price is not None and not fresh
 
 

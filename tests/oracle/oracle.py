@@ -54,6 +54,7 @@ class Oracle:
             on_data(t, broker)
             self._after_data(account, last=t == len(bars) - 1)
             equity.append(account.account_value)
+            account.recorded.append(account.account_value)
             cash.append(account.cash)
         if on_end is not None:
             on_end(broker)

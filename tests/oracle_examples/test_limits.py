@@ -115,9 +115,9 @@ def test_halt_cancels_what_may_add_and_blocks_for_good() -> None:
 
 def test_value_at_risk() -> None:
     limits = [ValueAtRisk(F(1, 10), "warn", F(3, 4), 4), ConditionalValueAtRisk(F(1, 10), "warn", F(3, 4), 4)]
-    result = run([10, 8, 10, 9], {-1: lambda b: b.submit("A", 100)}, F, initial_cash=1000, limits=limits)
+    result = run([10, 10, 8, 10, 9], {-1: lambda b: b.submit("A", 100)}, F, initial_cash=1000, limits=limits)
     # Returns 0, -0.2, 0.25, -0.1; the quantile is three quarters of the way from -0.2 to -0.1.
-    assert result.alerts == [Alert(3, 0, F(1, 8), F(1, 10), "WARN"), Alert(3, 1, F(1, 5), F(1, 10), "WARN")]
+    assert result.alerts == [Alert(4, 0, F(1, 8), F(1, 10), "WARN"), Alert(4, 1, F(1, 5), F(1, 10), "WARN")]
 
 
 def test_an_account_that_is_worth_nothing_has_infinite_exposure() -> None:

@@ -223,7 +223,7 @@ def test_lots() -> None:
 
     result = run([10, 10], {0: orders}, contracts={"A": Contract(lot_size=10)}, account="crypto")
     assert statuses(result)[0] == ("rejected", "ROUNDS_TO_ZERO")
-    assert [order.quantity for order in result.orders] == [0, 30, -10]
+    assert [order.quantity for order in result.orders] == [5, 30, -10]
     result = run([10, 10], {0: lambda b: b.submit("A", 2.7)}, share_type="integer")
     assert result.orders[0].quantity == 2
 

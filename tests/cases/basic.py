@@ -1,6 +1,4 @@
-"""Whole runs as plain data: bars, settings, and a script of what the strategy does on each bar.
-
-Hypothesis builds short ones that it can shrink; `dense_case` makes long ones, full of fills, from a seed.
+"""The small family: market, limit and stop orders in cash accounts, as hypothesis strategies and, long and dense, from a seed.
 
 Two families of numbers. "Rough" ones are what markets have: decimal prices, odd rates; every result is then compared in doubles. "Dyadic" ones are
 small multiples of powers of two, on which doubles make no rounding in cash, so a run can be compared with exact fractions.
@@ -9,38 +7,12 @@ small multiples of powers of two, on which doubles make no rounding in cash, so 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
-__all__ = ["Action", "Case", "cases", "dense_case"]
+from tests.cases.case import OHLC, Action, Case
 
-Action: TypeAlias = tuple[Any, ...]
-OHLC: TypeAlias = tuple[float | None, float | None, float | None, float | None]
-
-DAY_NS = 86_400_000_000_000
-
-
-@dataclass(frozen=True)
-class Case:
-    """One run. `bars[t]` maps asset to OHLC; an absent asset has no row, a close of None has a row without a price."""
-
-    assets: tuple[str, ...]
-    bars: tuple[dict[str, OHLC], ...]
-    script: tuple[tuple[Action, ...], ...]  # script[0] runs in on_start, script[t + 1] on bar t
-    initial_cash: float = 10_000.0
-    execution_mode: str = "next_bar"
-    execution_price: str | None = None
-    commission: tuple[Any, ...] = ("none",)
-    slippage: tuple[Any, ...] = ("none",)
-    allow_short: bool = False
-    multipliers: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def times(self) -> list[int]:
-        """Times of the bars in ns."""
-        return [(bar + 1) * DAY_NS for bar in range(len(self.bars))]
+__all__ = ["cases", "dense_case"]
 
 
 def _price(*, dyadic: bool) -> st.SearchStrategy[float]:
