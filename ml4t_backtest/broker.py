@@ -1,4 +1,4 @@
-"""`Broker`: order entry, position rules and account reads for strategies, a thin face of the ledger."""
+"""`Broker`: order entry, position rules and account reads, a thin face of the ledger; made by an engine, or built and stepped by hand."""
 
 from __future__ import annotations
 
@@ -214,15 +214,35 @@ class Broker(OrderEntry, Rebalancing):
             known = self._rules.add(rule)
             self._rule_rows[id(rule)] = known
             self._store.set_rules(*self._rules.records())
+            for asset in self._rules.contexts:
+                self._give_inputs(asset, known - 1)
         return known
 
-    def update_position_context(self, asset: str, context: Mapping[str, Any]) -> None:
-        """Merge values into the context of an asset's position, for rules that read them by name (an ATR, a signal)."""
-        column = self._column(asset)
-        self._rules.contexts.setdefault(asset, {}).update(context)
-        for key, value in context.items():
+    def _give_inputs(self, asset: str, first_row: int = 0) -> None:
+        """Write the values given for an asset's present position where the rules from a row on read them."""
+        column, store = self._columns[asset], self._store
+        position = int(store.positions["position_id"][column])
+        owner, values = self._rules.contexts[asset]
+        if owner != position or not len(self._rules):
+            return
+        store.claim_rule_memory(column, position)
+        for key, value in values.items():
             for row in self._rules.rows_reading(key):
-                self._store.inputs[column, row] = math.nan if value is None else float(value)
+                if row >= first_row:
+                    store.inputs[column, row] = math.nan if value is None else float(value)
+
+    def update_position_context(self, asset: str, context: Mapping[str, Any]) -> None:
+        """Merge values into the context of an asset's position, for rules that read them by name (an ATR, a signal).
+
+        They count before a signal column of that name and end with the position; None takes a value back. Without an open
+        position nothing happens. Raises ValueError for an unknown asset.
+        """
+        position = int(self._store.positions["position_id"][self._column(asset)])
+        if position == 0:
+            return
+        owner, values = self._rules.contexts.get(asset, (0, {}))
+        self._rules.contexts[asset] = position, {**(values if owner == position else {}), **context}
+        self._give_inputs(asset)
 
     # For the engine --------------------------------------------------------------------------------------------------
 

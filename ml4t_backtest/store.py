@@ -146,21 +146,14 @@ class Store:
         self.holds = np.zeros(8)
         self.shadow = np.zeros(assets if terms.params["precheck"][0] or terms.params["reserve"][0] else 0)
         self._make_rule_memory(assets)
-        # One row each of numbers, choices and order ids, for orders given as arrays; their addresses never change.
-        self.scratch_values = np.zeros(assets, dtype=np.float64)
-        self.scratch_where = np.ones(assets, dtype=np.uint8)
-        self.scratch_ids = np.zeros(assets, dtype=np.int64)
-        rows: tuple[npt.NDArray[Any], ...] = (self.scratch_values, self.scratch_where, self.scratch_ids)
-        self.scratch_addresses = tuple(address_of(row) for row in rows)
+        self._make_scratch(assets)
         self._start(initial_cash, bars, assets)
         self._write_addresses()
         self.address = address_of(self.state)
-        self.held = self.positions["quantity"]
-        self.marked_at = self.positions["current_price"]
-        self.multipliers = np.ascontiguousarray(self.contracts["multiplier"])
         self.columns = Columns(self.state)
         self.order_columns = Columns(self.orders)
         self.position_columns = Columns(self.positions)
+        self._look_at_positions()
 
     def _start(self, initial_cash: float, bars: int, assets: int) -> None:
         """Write the state before the first bar."""
@@ -179,6 +172,20 @@ class Store:
         state["limit_count"] = len(terms.limits)
         state["cost_count"], state["tier_count"] = len(terms.costs), len(terms.tiers)
 
+    def _make_scratch(self, assets: int) -> None:
+        """Make one row each of numbers, choices and order ids, for orders given as arrays; their addresses stay until assets join."""
+        self.scratch_values = np.zeros(assets, dtype=np.float64)
+        self.scratch_where = np.ones(assets, dtype=np.uint8)
+        self.scratch_ids = np.zeros(assets, dtype=np.int64)
+        rows: tuple[npt.NDArray[Any], ...] = (self.scratch_values, self.scratch_where, self.scratch_ids)
+        self.scratch_addresses = tuple(address_of(row) for row in rows)
+
+    def _look_at_positions(self) -> None:
+        """Point the views of positions and contracts at the present arrays."""
+        self.held = self.positions["quantity"]
+        self.marked_at = self.positions["current_price"]
+        self.multipliers = np.ascontiguousarray(self.contracts["multiplier"])
+
     def _make_rule_memory(self, assets: int) -> None:
         """Make what rules need beside their rows; kept small without rules."""
         count = len(self.terms.rules)
@@ -187,18 +194,54 @@ class Store:
         self.answers = np.zeros((count, 4))
         self.remembered = np.zeros(assets if count else 0, dtype=np.int64)
 
+    def claim_rule_memory(self, column: int, position: int) -> None:
+        """Make what rules remember of an asset, and the values given by hand, belong to a position; what another one had is gone."""
+        if self.remembered[column] != position:
+            self.remembered[column] = position
+            self.memory[column] = self.inputs[column] = np.nan
+
     def set_rules(self, rules: Records, tiers: Records) -> None:
         """Replace the rule rows by a longer list that begins with them, and keep what they remember.
 
         rules: rule_dtype rows. tiers: tier_dtype rows that begin with those of before.
         """
-        before, memory, inputs, remembered = len(self.terms.rules), self.memory, self.inputs, self.remembered
         self.terms.rules, self.terms.tiers = _exactly(rules, rule_dtype), _exactly(tiers, tier_dtype)
-        self._make_rule_memory(len(self.positions))
-        if before:
-            self.memory[:, :before], self.inputs[:, :before], self.remembered[:] = memory, inputs, remembered
+        self._widen_rule_memory()
         self.params["has_rules"] = 1
         self.state["tier_count"] = len(tiers)
+        self._write_addresses()
+
+    def _widen_rule_memory(self) -> None:
+        """Make the memory of rules for the present assets and rules, and take over what was in it."""
+        memory, inputs, remembered = self.memory, self.inputs, self.remembered
+        self._make_rule_memory(len(self.positions))
+        assets, rules = memory.shape
+        self.memory[:assets, :rules], self.inputs[:assets, :rules], self.remembered[:assets] = memory, inputs, remembered
+
+    def extend(self, market: Market, terms: Terms) -> None:
+        """Go on with a market of more rows or assets, and with the terms of all its assets; what was there keeps its row and column.
+
+        market: holds the bars so far in the same rows. terms: params and rules are those of before, tiers begin with them.
+        """
+        before, (rows, assets) = len(self.positions), market.close.shape
+        self.market, self.terms = market, terms
+        self.params, self.contracts = _exactly(terms.params, params_dtype), _exactly(terms.contracts, contract_dtype)
+        self.bars = _enlarged(self.bars, rows)
+        if assets > before:
+            self.positions = _enlarged(self.positions, assets)
+            self.positions["slot"][before:] = -1
+            self.open_list = _enlarged(self.open_list, 2 * assets + 8)
+            if terms.params["precheck"][0] or terms.params["reserve"][0]:
+                self.shadow = _enlarged(self.shadow, assets)
+            self._widen_rule_memory()
+            self._make_scratch(assets)
+        self.positions["multiplier"] = terms.contracts["multiplier"]
+        self.position_columns.bind(self.positions)
+        self._look_at_positions()
+        counts = {"rows": rows, "assets": assets, "open_capacity": len(self.open_list)}
+        counts |= {"settling": bool(np.any(terms.contracts["settles"])), "cost_count": len(terms.costs), "tier_count": len(terms.tiers)}
+        for name, count in counts.items():
+            self.state[name] = count
         self._write_addresses()
 
     def _write_addresses(self) -> None:

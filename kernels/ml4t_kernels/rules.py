@@ -30,8 +30,8 @@ _BYTES = 8
 class RuleBook(NamedTuple):
     """What rules need beside the ledger.
 
-    rules: rule_dtype rows (in), steps: tier_dtype rows (in), memory, inputs: float64[assets, rows] (in-out, in), answers:
-    float64[rows, 4] (out), remembered: int64[assets] position that the memory belongs to (in-out).
+    rules: rule_dtype rows (in), steps: tier_dtype rows (in), memory, inputs: float64[assets, rows] (in-out), answers:
+    float64[rows, 4] (out), remembered: int64[assets] position that memory and inputs belong to (in-out).
     """
 
     rules: Records
@@ -266,6 +266,7 @@ def _decide(ledger: Ledger, book: RuleBook, bar: Bar, asset: int, first: int) ->
     if book.remembered[asset] != position["position_id"]:
         book.remembered[asset] = position["position_id"]
         book.memory[asset, :] = nan
+        book.inputs[asset, :] = nan
     for offset in range(book.rules[first]["rows"]):
         row = first + book.rules[first]["rows"] - 1 - offset
         if book.rules[row]["kind"] == RuleKind.ANY or book.rules[row]["kind"] == RuleKind.ALL:

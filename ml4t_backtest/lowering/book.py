@@ -38,7 +38,7 @@ class RuleTable:
         self._keys: list[str | None] = []
         self._said: dict[tuple[int, int, int], str] = {}
         self._panels_kept: dict[Any, FloatArray] = {}
-        self.contexts: dict[str, dict[str, Any]] = {}
+        self.contexts: dict[str, tuple[int, dict[str, Any]]] = {}  # asset to position and the values given for it
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -187,7 +187,8 @@ class RuleTable:
         if action.exit_reason not in ExitReason.__members__:
             known = list(ExitReason.__members__)
             raise ValueError(
-                f"{type(rule).__name__} gave exit_reason {action.exit_reason!r}{did_you_mean(action.exit_reason, known)}; {shortened(known)}"
+                f"{type(rule).__name__} gave exit_reason {action.exit_reason!r}{did_you_mean(action.exit_reason, known)}"
+                f"; known: {shortened(known)}"
             )
         store.terms.rules["exit_reason"][number] = ExitReason[action.exit_reason]
         self._said[number, asset, store.bar] = action.reason
@@ -199,9 +200,10 @@ class RuleTable:
         prices = {name: float(panels.prices[name][bar, asset]) for name in ("open", "high", "low", "close")}
         quantity, entry = float(position["quantity"]), float(position["entry_price"])
         name, side = panels.assets[asset], 1.0 if quantity > 0 else -1.0
+        owner, given = self.contexts.get(name, (0, {}))
         context = {
             **{key: float(panel[bar, asset]) for key, panel in panels.signals.items() if not panels.is_text(key)},
-            **self.contexts.get(name, {}),
+            **(given if owner == position["position_id"] else {}),
             "signal_price": float(position["signal_price"]),
         }
         return PositionState(
