@@ -48,7 +48,7 @@ class Broker(OrderEntry, Rebalancing):
         self._store = store
         self._panels = panels
         self._hosts = hosts or HostCalls()
-        self._hosts.store = store
+        self._hosts.store, self._hosts.panels = store, panels
         self._specs = dict(specs or {})
         self._book = PositionBook(store, panels)
         self._prepare_orders()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ml4t_backtest.lowering import HostCalls
     from ml4t_kernels.dtypes import IntArray
 
 __all__ = ["OrderEntry"]
@@ -32,6 +33,8 @@ _MARKET = ORDER_TYPES.index(OrderType.MARKET)
 
 class OrderEntry(OrderChecks):
     """Orders of an account; see `Broker`."""
+
+    _hosts: HostCalls
 
     def _prepare_orders(self) -> None:
         """Bind what every order needs."""
@@ -119,6 +122,8 @@ class OrderEntry(OrderChecks):
             return
         if self._screened:
             call("screen")(self._address, row)
+            if math.isnan(self._store.state["shadow_cash"][0]):  # its commission comes from a function of the user, which failed
+                raise self._hosts.failure(int(self._store.orders["asset"][row]))
         if self._fills_at_once:
             self.process_orders()
 

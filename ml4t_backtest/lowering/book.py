@@ -179,6 +179,8 @@ class RuleTable:
         action = rule.evaluate(self._state(asset))
         if not isinstance(action, PositionAction):
             raise TypeError(f"{type(rule).__name__}.evaluate() returned {action!r}, expected a PositionAction")
+        if action.fill_price is not None and not math.isfinite(action.fill_price):
+            raise ValueError(f"{type(rule).__name__}.evaluate() gave fill_price {action.fill_price!r}, expected a finite number or None")
         answer = store.answers[number]
         answer[1] = math.nan if action.fill_price is None else action.fill_price
         answer[2] = 1.0 if action.defer_fill else (2.0 if action.fill_price is None else 0.0)

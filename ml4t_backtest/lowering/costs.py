@@ -127,7 +127,7 @@ class CostTable:
             row["slippage_function"] = self._function(
                 model,
                 "slippage_model",
-                lambda asset, volume: {"volume": volume, **({} if filled is None else {"filled": filled(asset)})},
+                lambda asset, volume: {"volume": _known(volume), **({} if filled is None else {"filled": filled(asset)})},
             )
 
     def _spread(self, row: Record, model: m.SpreadSlippage, asset: str) -> None:
@@ -174,7 +174,9 @@ class CostTable:
                 row["participation_function"] = self._hosts.address(self._cap_of_slippage(slippage), "slippage_model.fillable")
         else:
             row["participation_kind"] = ParticipationKind.FUNCTION
-            row["participation_function"] = self._hosts.address(self._cap_of(model, share), "execution_limits.calculate")
+            plain = hasattr(model, "py_func") or isinstance(model, FunctionType)
+            owner = "execution_limits" if plain else f"{type(model).__name__}.calculate"
+            row["participation_function"] = self._hosts.address(self._cap_of(model, share, owner), owner)
 
     def _function(self, model: Any, argument: str, known: Callable[[int, float], dict[str, Any]]) -> int:
         """Return the address of a user's commission or slippage: an object with calculate(...), or a (compiled) function."""
@@ -186,8 +188,8 @@ class CostTable:
             raise TypeError(f"{argument} was {model!r}, expected an object with calculate(...) or a function compiled with numba{hint}")
         assets = self._panels.assets
 
-        def call(column: int, quantity: float, price: float, last: float) -> float:
-            return float(call_with_known(method, assets[column], quantity, price, **known(column, last)))
+        def call(column: int, quantity: float, price: float, last: float) -> Any:
+            return call_with_known(method, assets[column], quantity, price, **known(column, last))
 
         return self._hosts.address(call, f"{type(model).__name__}.calculate")
 
@@ -198,15 +200,20 @@ class CostTable:
         if isinstance(model, type) or not callable(method):
             raise TypeError(f"market_impact_model was {model!r}, expected an object with calculate(quantity, price, volume, is_buy)")
 
-        def call(side: int, quantity: float, price: float, volume: float) -> float:
-            return abs(float(method(quantity, price, _known(volume), side > 0)))
+        def call(side: int, quantity: float, price: float, volume: float) -> Any:
+            return method(quantity, price, _known(volume), side > 0)
 
         return self._hosts.address(call, f"{type(model).__name__}.calculate")
 
-    def _cap_of(self, model: Any, share: float) -> Callable[[int, float, float, float], float]:
-        method = getattr(model, "calculate", None)
+    def _cap_of(self, model: Any, share: float, owner: str) -> Callable[[int, float, float, float], float]:
+        """Return the cap of a limit: what the model answers, and at most a share of the volume.
+
+        Compiled functions are called from here as well, since their answer is checked: a negative one would turn the order.
+        """
+        method = model if owner == "execution_limits" else getattr(model, "calculate", None)
         if isinstance(model, type) or not callable(method):
-            raise TypeError(f"execution_limits was {model!r}, expected an object with calculate(quantity, volume, price)")
+            hint = f": {model.__name__}(...)" if isinstance(model, type) else ""
+            raise TypeError(f"execution_limits was {model!r}, expected an object with calculate(quantity, volume, price){hint}")
         shared, adaptive = isinstance(model, e.SharedVolumeParticipationLimit), isinstance(model, e.AdaptiveParticipationLimit)
 
         def call(column: int, quantity: float, volume: float, price: float) -> float:
@@ -215,7 +222,13 @@ class CostTable:
                 known["filled"] = self._filled_now(column)
             if adaptive:
                 known["volatility"] = self._volatility_now(column)
-            answer = float(call_with_known(method, quantity, _known(volume), price, **known).fillable_quantity)
+            answer: float
+            if method is model:
+                answer = model(column, quantity, volume, price)
+            else:
+                answer = _fillable(call_with_known(method, quantity, _known(volume), price, **known), owner)
+            if answer < 0:
+                raise ValueError(f"{owner} lets {answer!r} units fill, expected a number >= 0")
             return min(answer, share * volume) if volume == volume and share != math.inf else answer  # noqa: PLR0124 - NaN
 
         return call
@@ -240,6 +253,14 @@ class CostTable:
         if len(closes) <= _WINDOW or np.isnan(closes).any() or (closes <= 0.0).any():
             return None
         return float(np.std(closes[1:] / closes[:-1] - 1.0, ddof=1))
+
+
+def _fillable(result: Any, owner: str) -> Any:
+    """Return what an `ExecutionResult` lets fill. Raises TypeError, naming the model, for anything else."""
+    try:
+        return result.fillable_quantity
+    except AttributeError:
+        raise TypeError(f"{owner} returned {result!r}, expected an ExecutionResult(fillable_quantity, remaining_quantity, price)") from None
 
 
 def _known(volume: float) -> float | None:

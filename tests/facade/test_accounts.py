@@ -53,7 +53,7 @@ def test_the_open_after_the_order_decides() -> None:
 
 def test_sales_pay_for_purchases_of_the_same_pass() -> None:
     bars: dict[str, Any] = {"A": [10, 10, 10, 10], "B": [20, 20, 20, 20]}
-    swap = [buy(500, "B"), buy(-1000)]  # the exit goes first, though it was submitted last
+    swap: list[Action] = [buy(500, "B"), buy(-1000)]  # the exit goes first, though it was submitted last
     run = play(bars, {0: buy(1000), 1: swap})
     assert run.states == [FILLED] * 3
     run = play(bars, {0: buy(1000), 1: swap}, fill_ordering="fifo")
@@ -83,7 +83,7 @@ def test_the_cash_buffer_is_never_spent() -> None:
 def test_proceeds_settle_after_the_delay() -> None:
     powers: list[float] = []
     look = reads(powers, lambda broker: broker.get_buying_power())
-    actions = {0: buy(1000), 1: buy(-1000), 2: [buy(100), look], 3: [buy(100), look], 4: look}
+    actions: dict[int, Any] = {0: buy(1000), 1: buy(-1000), 2: [buy(100), look], 3: [buy(100), look], 4: look}
     run = play([10] * 6, actions, settlement_delay=2)
     # sold on bar 2, to be spent from bar 4 on
     assert run.states == [FILLED, FILLED, CASH, FILLED]
@@ -153,7 +153,7 @@ def test_a_short_in_a_crypto_account() -> None:
     assert run.cash == [10_000, 20_000, 20_000, 12_000, 12_000]
     assert run.equity == [10_000, 10_000, 12_000, 12_000, 12_000]
     (trade,) = run.result.trades
-    assert (trade.direction, trade.quantity, trade.pnl, trade.pnl_percent) == ("short", -1000, 2000, pytest.approx(0.2))
+    assert (trade.direction, trade.quantity, trade.pnl, trade.pnl_percent) == ("short", -1000, 2000, 0.2)
 
 
 @pytest.mark.parametrize(("policy", "state"), [("credit", FILLED), ("credit_proceeds", FILLED), ("lock_notional", CASH)])
@@ -182,7 +182,7 @@ def test_without_the_check_of_cash_an_account_that_may_be_short_may_owe() -> Non
 
 
 def test_regulation_t_buys_twice_the_account() -> None:
-    powers: list[float] = []
+    powers: list[tuple[float, float]] = []
     look = reads(powers, lambda broker: (broker.get_buying_power(), broker.account.maintenance_requirement))
     run = play([10, 10, 10], {0: [buy(2001), buy(2000), look], 2: look}, **MARGIN)
     assert run.states == [POWER, FILLED]
