@@ -219,7 +219,7 @@ def settings_in_words(settings: BacktestConfig) -> str:
     ):
         costs.append({"none": f"no {noun}", "percentage": f"{noun} {100.0 * rate:g} %"}.get(kind, str(model)))
     plain = settings.to_dict()
-    when = str(plain["execution"]["mode"]).replace("_", " ")
+    when = str(plain["execution"]["execution_mode"]).replace("_", " ")
     return (
         f"Settings {settings.preset_name!r}: {when} at the {settings.price_of_market_orders.value}, {', '.join(costs)},"
         f" {plain['account']['type']} account with {settings.initial_cash:,.2f}"

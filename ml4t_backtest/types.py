@@ -194,8 +194,8 @@ def member(kind: type[E], value: E | str, argument: str) -> E:
     if isinstance(value, kind):
         return value
     text = str(value.value if isinstance(value, Enum) else value)
-    for candidate in kind:
-        if text.lower() in (str(candidate.value).lower(), candidate.name.lower()):
+    for name, candidate in kind.__members__.items():
+        if text.lower() in (str(candidate.value).lower(), name.lower()):
             return candidate
     choices = [str(candidate.value) for candidate in kind]
     raise ValueError(f"{argument} was {text!r}, expected one of {choices}{did_you_mean(text, choices)}")

@@ -27,7 +27,6 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
 
@@ -99,72 +98,8 @@ def _temporary_folder() -> Path:
 _CACHE_FOLDER: str = str(cache_folder()) if COMPILED else ""
 
 
-class _NoEnvironment:
-    """A code generator that has no place for a function's environment, which only functions that raise would read."""
-
-    def __init__(self, codegen: Any) -> None:
-        self._codegen = codegen
-
-    def set_env(self, name: str, environment: Any) -> None:
-        """Do nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._codegen, name)
-
-
-class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """The code of an inner kernel: only ever linked into the code of an entry, which is optimised as a whole.
-
-    numba would optimise every kernel with all that it calls and make machine code of it, again on each floor of the house;
-    leaving that to the entries takes two thirds off a cold start.
-    """
-
-    def _optimize_final_module(self) -> None:
-        """Leave the module as it is."""
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    @property
-    def codegen(self) -> Any:
-        """The code generator."""
-        return _NoEnvironment(self._codegen)
-
-    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002 - numba fixes the signature
-        """Return 0: there is no machine code, and nobody calls it."""
-        return 0
-
-
-_compiling: list[str] = []  # names of the inner kernels being compiled, the innermost last
-
-
-def _link_inner_kernels_only() -> None:
-    """Give inner kernels a `_LinkedLibrary`. Where another version of numba works differently, things stay as numba has them."""
-    needed = ("_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals", "get_pointer_to_function")
-    if not all(hasattr(JITCodeLibrary, name) for name in needed):
-        return
-    create = JITCPUCodegen.create_library
-
-    def create_library(self: Any, name: str, **keywords: Any) -> Any:
-        library = create(self, name, **keywords)
-        if _compiling and name == _compiling[-1] and type(library) is JITCodeLibrary:
-            library.__class__ = _LinkedLibrary
-        return library
-
-    JITCPUCodegen.create_library = create_library
-
-
 class _InnerKernel(CPUDispatcher):
     """A kernel without a wrapper for Python, which a plain call would crash on."""
-
-    def compile(self, signature: Any) -> Any:
-        """Compile for a signature, for linking only."""
-        _compiling.append(self.py_func.__qualname__)
-        try:
-            return super().compile(signature)
-        finally:
-            _compiling.pop()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self.py_func(*arguments, **keywords)
@@ -216,7 +151,6 @@ def bind(function: Callable[P, R], signature: str) -> Callable[P, R]:
 
 
 if COMPILED:
-    _link_inner_kernels_only()
 
     @intrinsic
     def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - numba fixes the signature

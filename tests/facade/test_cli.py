@@ -220,7 +220,7 @@ def test_demo_stops_at_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 def test_run_prints_a_table_and_writes_the_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("Holder") == 0
     metrics = metrics_of(folder / "results")
-    assert metrics["settings"]["execution"]["mode"] == "next_bar"
+    assert metrics["settings"]["execution"]["execution_mode"] == "next_bar"
     assert metrics["settings"]["commission"]["rate"] == 0.001
     text = " ".join(capsys.readouterr().out.split())
     assert "next bar at the open, commission 0.1 %, slippage 0.1 %, cash account" in text
