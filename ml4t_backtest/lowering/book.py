@@ -71,8 +71,11 @@ class RuleTable:
         if isinstance(owner, composite.AllOf):
             inside = [self.text_of(child, asset, bar) for child in self._children(rule)]
             return " AND ".join(text for text in inside if text)
-        if isinstance(owner, dynamic.ScaledExit):
-            return owner.reasons[0].rsplit("_", 2)[0] if len(owner.reasons) > 1 else owner.reasons[0]
+        if isinstance(owner, signal.SignalExit):
+            return "signal_exit"
+        if isinstance(owner, (dynamic.ScaledExit, dynamic.TighteningTrailingStop)):
+            # Which step fired is not kept; without it the text says what they have in common.
+            return owner.reasons[0] if len(owner.reasons) == 1 else owner.reasons[0].rstrip("0123456789.%_")
         return getattr(owner, "reason", type(owner).__name__)
 
     def _children(self, row: int) -> list[int]:

@@ -39,7 +39,7 @@ class CostTable:
         self._records: list[Records] = []
         self.tiers: list[tuple[float, float]] = []
 
-    def lower(self, commission: object, slippage: object, impact: object, limits: object) -> tuple[Records, IntArray]:
+    def lower(self, commission: Any, slippage: Any, impact: Any, limits: Any) -> tuple[Records, IntArray]:
         """Return the cost rows and each asset's row, int64[assets]."""
         rows = np.zeros(len(self._panels.assets), dtype=np.int64)
         for column, asset in enumerate(self._panels.assets):
