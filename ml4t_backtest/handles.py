@@ -195,9 +195,12 @@ class PositionBook:
         self._idle = max(map(_references, probe.values()), default=0)
 
     def sync(self) -> None:
-        """Take the fills since the last call into the dict."""
-        count = int(self._store.columns.fill_count[0])
+        """Take the fills since the last call into the dict, and positions that a split paid out off it."""
+        columns = self._store.columns
+        count = int(columns.fill_count[0])
         if count == self._seen:
+            if len(self.open) != columns.open_positions[0]:
+                self._rebuild()
             return
         fills = self._store.fills[self._seen : count]
         self._seen = count

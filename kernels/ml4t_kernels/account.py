@@ -11,7 +11,7 @@ from ._jit import kernel
 from .codes import BarFlag, ExitReason, InitialMark, PriceField, Stage, TradeStatus
 from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
 from .fill import market_price
-from .ledger import Bar, Item, Ledger, Quote
+from .ledger import Bar, Item, Ledger
 from .margin import CASH_TOLERANCE, DUST, initial_requirement, locked_value, maintenance_requirement, opening_quantity
 from .pnl import average, excursion, notional, profit
 
@@ -225,10 +225,10 @@ def _move_cash(state: Record, params: Record, position: Record, contract: Record
 
 
 @kernel
-def apply_fill(ledger: Ledger, item: Item, quote: Quote, fill: Record, trade: Record) -> None:
+def apply_fill(ledger: Ledger, item: Item, bar: Bar, fill: Record, trade: Record) -> None:
     """Move cash, position and running totals by a fill that the account can afford, and write the trade that it closes.
 
-    ledger, the position of item: in-out. quote: in. fill: in, `position` out. trade: the row after the last (out, if
+    ledger, the position of item: in-out. bar: in. fill: in, `position` out. trade: the row after the last (out, if
     something closes). The caller has made sure that the open list has room.
     """
     state, params, position, contract = ledger.state[0], ledger.params[0], item.position, item.contract
@@ -237,7 +237,8 @@ def apply_fill(ledger: Ledger, item: Item, quote: Quote, fill: Record, trade: Re
     locked = locked_value(position, contract)
     _move_cash(state, params, position, contract, fill, ledger.holds)
     if _change_position(state, position, contract, item.order, fill, trade, ledger.open_list) == 1:
-        _place_marks(params, position, price, quote.high, quote.low, quote.close)
+        asset = fill["asset"]
+        _place_marks(params, position, price, bar.high[asset], bar.low[asset], bar.close[asset])
     position["current_price"] = price
     new = position["quantity"]
     fill["position"] = new

@@ -52,7 +52,7 @@ def _split_orders(ledger: Ledger, asset: int, ratio: float) -> None:
         order["stop_price"] /= ratio
         order["trail_amount"] /= ratio
         order["signal_price"] /= ratio
-        if remaining_quantity(order) == 0.0:
+        if remaining_quantity(order) * order["quantity"] <= 0.0:
             finish(ledger.state[0], order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
             if order["has_children"] == 1:
                 cancel_orphans(ledger)

@@ -108,7 +108,8 @@ def _reduce(ledger: Ledger, limit: Record, part: float) -> None:
         if asset < 0:
             continue
         position, contract = ledger.positions[asset], ledger.contracts[asset]
-        if pending_exit(ledger, position) > 0.0 or _weight(limit, state["assets"], asset) == 0.0:
+        counts = limit["action"] == LimitAction.LIQUIDATE or _weight(limit, state["assets"], asset) != 0.0
+        if not counts or pending_exit(ledger, position) > 0.0:
             continue
         size, own = abs(position["quantity"]), part
         if isnan(limit["part"]) and part < 1.0 and limit["kind"] == LimitKind.LARGEST_POSITION:

@@ -114,7 +114,7 @@ def _trailing(view: _View, params: Record, rule: Record) -> tuple[float, float, 
         new_mark = view.high
     new_level = new_mark * factor
     slipped = 1.0 - view.side * params["stop_slippage_rate"]
-    if _reaches(view, view.open, level):
+    if _reaches(view, view.open, level) and (timing == TrailTiming.INTRABAR or _reaches(view, view.low, level)):
         if params["stop_fill"] == StopFill.NEXT_BAR_OPEN:
             return 1.0, NO_PRICE, _NEXT_OPEN
         return 1.0, view.open * slipped, _NOW

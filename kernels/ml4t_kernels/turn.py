@@ -160,12 +160,12 @@ def _refuse(ledger: Ledger, order: Record, reason: int, need: float, have: float
 
 
 @kernel
-def _record_fill(ledger: Ledger, item: Item, quote: Quote, quantity: float, price: float, base: float, cost: float, raw: float) -> None:
+def _record_fill(ledger: Ledger, item: Item, bar: Bar, quantity: float, price: float, base: float, cost: float, raw: float) -> None:
     """Step 10: write the fill, apply it, and bring the order up to date (ledger, item: in-out)."""
     state, order, position = ledger.state[0], item.order, item.position
     fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
     write_fill(state, order, fill, quantity, price, abs(price - base), cost)
-    apply_fill(ledger, item, quote, fill, trade)
+    apply_fill(ledger, item, bar, fill, trade)
     before = order["filled_quantity"]
     order["filled_price"] = price if before == 0.0 else average(before, order["filled_price"], quantity, price)
     order["filled_quantity"] = before + quantity
@@ -237,7 +237,7 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     if was_cut:
         cost, raw = commission_of(ledger, item, quantity, price, maker)
     at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
-    _record_fill(ledger, item, quote, quantity, price, base, cost, raw)
+    _record_fill(ledger, item, bar, quantity, price, base, cost, raw)
     _settle_order(ledger, item, quantity, was_cut, at_open)
     if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC:
         finish(state, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)

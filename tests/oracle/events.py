@@ -49,7 +49,7 @@ def _split(account: Account, asset: str, f: Number) -> None:
         if kept == 0:
             del account.positions[asset]
     for order in account.pending:
-        if order.asset == asset:
+        if order.asset == asset and order.status == "pending":
             _split_order(account, order, f)
     account.drop_finished_orders()
 

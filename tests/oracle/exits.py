@@ -233,7 +233,7 @@ def _keep_volatilities(look: Look, rule: Any, path: tuple[Any, ...]) -> None:
 
 def _volatility(look: Look, rule: Any, path: tuple[Any, ...]) -> Exit | None:
     atr = look.position.memory.get((path, rule)) if rule.use_entry_atr else look.signal(rule.signal)
-    if atr is None:
+    if atr is None or not atr > 0:
         return None
     start = look.position.entry_price if isinstance(rule, kinds.VolatilityStop) else look.mark
     level = start - atr * rule.multiplier if look.is_long else start + atr * rule.multiplier

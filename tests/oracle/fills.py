@@ -88,7 +88,8 @@ def goes_second(this: Pass, order: OracleOrder, found: Offer) -> bool:
     mine = links.rank(account, order, found)
     for other in account.pending:
         rival = other is not order and other.group == order.group and other.asset == order.asset
-        if rival and other.status == "pending" and is_due(this, other) and other.last_fill_bar != account.bar_index:
+        over = account.bar_index in (other.last_fill_bar, other.trail_moved_bar)
+        if rival and other.status == "pending" and is_due(this, other) and not over:
             seen = offer(account, other, this.price)
             if seen.price is not None and links.rank(account, other, seen) < mine:
                 return True
@@ -131,6 +132,8 @@ def try_to_trade(this: Pass, order: OracleOrder) -> None:
     """Points 2 to 4."""
     account = this.account
     if order.order_type == "trailing_stop":
+        if order.trail_moved_bar == account.bar_index:
+            return
         start_or_tighten(account, order)
     found = offer(account, order, this.price)
     if found.triggered and order.triggered_bar is None:
