@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.hints import shortened
 from ml4t_backtest.memory import address_of
 from ml4t_backtest.risk.portfolio import limits as p
 from ml4t_backtest.risk.portfolio import ranges as r
@@ -15,7 +18,7 @@ from ml4t_kernels.codes import LimitAction, LimitKind
 from ml4t_kernels.dtypes import limit_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ml4t_kernels.dtypes import FloatArray, Records
 
@@ -26,6 +29,8 @@ class LimitTable:
     """Collects limit rows and a name for each. Raises TypeError for what is no limit of the library, ValueError for missing context."""
 
     def __init__(self, assets: Sequence[str], context: Mapping[str, Any] | None) -> None:
+        if context is not None and not isinstance(context, Mapping):
+            raise TypeError(f"risk_context was {context!r}, expected a mapping of names to mappings by asset")
         self._assets = assets
         self._context = dict(context or {})
         self._rows: list[tuple[Any, ...]] = []
@@ -49,8 +54,7 @@ class LimitTable:
         }
         lower = ways.get(type(limit))
         if lower is None:
-            hint = f": {limit.__name__}(...)" if isinstance(limit, type) else "; use RiskManager in the strategy for limits of your own"
-            raise TypeError(f"limits holds {limit!r}, expected a portfolio limit of ml4t_backtest.risk{hint}")
+            raise TypeError(f"limits holds {limit!r}, expected a portfolio limit of ml4t_backtest.risk{_hint(limit)}")
         lower(limit)
 
     def _drawdown(self, limit: p.MaxDrawdownLimit) -> None:
@@ -121,23 +125,48 @@ class LimitTable:
 
     def _factor(self, limit: r.FactorExposureLimit) -> None:
         loadings = self._lookup(limit.factor_key, "FactorExposureLimit")
-        by_asset = loadings.get(limit.factor_name) if limit.factor_name not in self._assets else None
+        by_asset: Any = loadings.get(limit.factor_name) if limit.factor_name not in self._assets else None
+        if by_asset is not None and not isinstance(by_asset, Mapping):
+            raise TypeError(f"FactorExposureLimit: the loadings of {limit.factor_name!r} were {by_asset!r}, expected a mapping of assets")
         if by_asset is None:
-            by_asset = {asset: row.get(limit.factor_name, 0.0) for asset, row in loadings.items() if asset in self._assets}
+            by_asset = {asset: _row_of(asset, row).get(limit.factor_name, 0.0) for asset, row in loadings.items() if asset in self._assets}
         weights = self._weights(by_asset, 0.0, "FactorExposureLimit")
         self._row(
             limit, LimitKind.FACTOR_NET, limit.max_exposure, least=limit.min_exposure, weights=weights, label=f"[{limit.factor_name}]"
         )
 
-    def _weights(self, values: Mapping[str, float], missing: float, owner: str) -> FloatArray:
-        weights = np.array([float(values.get(asset, missing)) for asset in self._assets])
-        if not np.isfinite(weights).all():
-            asset = self._assets[int(np.flatnonzero(~np.isfinite(weights))[0])]
-            raise ValueError(f"{owner}: the value of {asset!r} was {values.get(asset)!r}, expected a finite number")
+    def _weights(self, values: Any, missing: float, owner: str) -> FloatArray:
+        weights = np.full(len(self._assets), missing)
+        for column, asset in enumerate(self._assets):
+            value = values.get(asset)
+            if value is None:
+                continue
+            if isinstance(value, (bool, str)) or not isinstance(value, Real) or not math.isfinite(value):
+                raise ValueError(f"{owner}: the value of {asset!r} was {value!r}, expected a finite number")
+            weights[column] = value
         return weights
 
     def _lookup(self, key: str, owner: str) -> Mapping[str, Any]:
         found = self._context.get(key)
         if found is None:
-            raise ValueError(f"{owner} needs risk_context[{key!r}], a mapping by asset: Engine(..., risk_context={{{key!r}: ...}})")
-        return found  # type: ignore[no-any-return]
+            given = f"; it has {shortened(list(self._context))}" if self._context else ""
+            raise ValueError(f"{owner} needs risk_context[{key!r}], a mapping by asset: Engine(..., risk_context={{{key!r}: ...}}){given}")
+        if not isinstance(found, Mapping):
+            raise TypeError(f"{owner}: risk_context[{key!r}] was {found!r}, expected a mapping by asset")
+        return found
+
+
+def _hint(limit: object) -> str:
+    """Say what to do with something that is no limit of the library."""
+    if isinstance(limit, type):
+        return f": {limit.__name__}(...)"
+    if callable(getattr(limit, "evaluate", None)):
+        return "; a position rule is set with broker.set_position_rules(...)"
+    return "; use RiskManager in the strategy for limits of your own"
+
+
+def _row_of(asset: str, row: Any) -> Mapping[str, Any]:
+    """Return the loadings of an asset by factor."""
+    if not isinstance(row, Mapping):
+        raise TypeError(f"FactorExposureLimit: the loadings of {asset!r} were {row!r}, expected a mapping of factors")
+    return row
