@@ -4,38 +4,54 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from ml4t_backtest.config import AccountType, BacktestConfig, WaterMarkSource
+from ml4t_backtest.handbroker import ByHand
 from ml4t_backtest.handles import Position, PositionBook
+from ml4t_backtest.handparts import HandRules, settings_by_hand
 from ml4t_backtest.hints import did_you_mean
-from ml4t_backtest.lowering import HostCalls, RuleTable
+from ml4t_backtest.lowering import CostModels, HostCalls, RuleTable
 from ml4t_backtest.orderentry import OrderEntry
 from ml4t_backtest.rebalancing import Rebalancing
 from ml4t_backtest.records import fills_of, trades_of
+from ml4t_backtest.store import Store
+from ml4t_backtest.widening import GrowingPanels, first_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ml4t_backtest.accounting.live import LedgerAccount, LedgerGatekeeper
+    from ml4t_backtest.config import Mode
     from ml4t_backtest.contracts import ContractSpec
     from ml4t_backtest.panels import Panels
-    from ml4t_backtest.store import Store
     from ml4t_backtest.trading_stats import AssetTradingStats, StatsBook
     from ml4t_backtest.types import Fill, Trade
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "HandBroker"]
 
 
 class Broker(OrderEntry, Rebalancing):
-    """Orders, positions, rules and cash of the account. Made by the engine and handed to the strategy.
+    """Orders, positions, rules and cash of an account. The engine makes one for its strategy; `Broker(100_000.0, ...)` is stepped by hand.
 
-    Every setting of the run's `BacktestConfig` can be read as an attribute (`broker.execution_mode`).
+    By hand the arguments are those of `HandBroker`, which also says how a bar is stepped. Every setting of `BacktestConfig` can be
+    read as an attribute (`broker.execution_mode`); those of an engine's run cannot be assigned.
     """
 
     get_position: Callable[[str], Position | None]
+    _table: type[RuleTable] = RuleTable
 
+    # Hidden from type checkers, which read the overloads below.
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
+            """Make a broker over a store of the engine, or one that is stepped by hand."""
+            over_store = "store" in keywords or (arguments and isinstance(arguments[0], Store))
+            return super().__new__(cls if over_store or cls is not Broker else HandBroker)
+
+    @overload
     def __init__(
         self,
         store: Store,
@@ -43,7 +59,34 @@ class Broker(OrderEntry, Rebalancing):
         config: BacktestConfig | None = None,
         hosts: HostCalls | None = None,
         specs: Mapping[str, ContractSpec] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        initial_cash: float | None = None,
+        commission_model: object | None = None,
+        slippage_model: object | None = None,
+        **keywords: Any,
+    ) -> None: ...
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self._bind(*arguments, **keywords)
+
+    @classmethod
+    def from_config(cls, config: BacktestConfig | Mode | str, **keywords: Any) -> HandBroker:
+        """Return a broker to step by hand with the settings of a config or preset; keywords as `HandBroker`."""
+        return HandBroker(config=config, **keywords)
+
+    def _bind(
+        self,
+        store: Store,
+        panels: Panels,
+        config: BacktestConfig | None = None,
+        hosts: HostCalls | None = None,
+        specs: Mapping[str, ContractSpec] | None = None,
     ) -> None:
+        """Be the face of a ledger."""
         self.config = config or BacktestConfig()
         self._store = store
         self._panels = panels
@@ -57,7 +100,7 @@ class Broker(OrderEntry, Rebalancing):
         self._cash: memoryview[float] = store.columns.cash
         self._equity: memoryview[float] = store.columns.equity
         source = self.config.trail_hwm_source
-        self._rules = RuleTable(panels, self._hosts, store.terms.tiers, str(getattr(source, "value", WaterMarkSource.CLOSE.value)))
+        self._rules = self._table(panels, self._hosts, store.terms.tiers, str(getattr(source, "value", WaterMarkSource.CLOSE.value)))
         self._rule_rows: dict[int, int] = {}
         self._stats: StatsBook | None = None
         store.order_columns.rule_text = self._rules.text_of
@@ -153,7 +196,8 @@ class Broker(OrderEntry, Rebalancing):
 
     def get_multiplier(self, asset: str) -> float:
         """Return the money per point of price and unit of an asset."""
-        return float(self._store.multipliers[self._column(asset)])
+        column = self._column(asset)
+        return float(self._store.multipliers[column])
 
     # Statistics --------------------------------------------------------------------------------------------------------
 
@@ -237,7 +281,8 @@ class Broker(OrderEntry, Rebalancing):
         They count before a signal column of that name and end with the position; None takes a value back. Without an open
         position nothing happens. Raises ValueError for an unknown asset.
         """
-        position = int(self._store.positions["position_id"][self._column(asset)])
+        column = self._column(asset)
+        position = int(self._store.positions["position_id"][column])
         if position == 0:
             return
         owner, values = self._rules.contexts.get(asset, (0, {}))
@@ -255,9 +300,72 @@ class Broker(OrderEntry, Rebalancing):
 
         self.get_position = get_position
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name in _settings():
+            raise AttributeError(f"{name} cannot be assigned to this broker; give it to the constructor: {name}={value!r}")
+        super().__setattr__(name, value)
+
     def __getattr__(self, name: str) -> Any:
-        fields = [] if name.startswith("_") else [entry.name for entry in dataclasses.fields(BacktestConfig)]
+        fields = () if name.startswith("_") else _settings()
         if name in fields:
             return getattr(self.config, name)
         known = [*fields, *(entry for entry in dir(type(self)) if not entry.startswith("_"))]
         raise AttributeError(f"Broker has no attribute {name!r}{did_you_mean(name, known)}")
+
+
+class HandBroker(ByHand, Broker):  # type: ignore[misc]
+    """A broker that is built and stepped by hand: give it a bar, ask for fill passes, read what became of the orders.
+
+        broker = Broker(100_000.0, PercentageCommission(0.001), execution_mode="same_bar")
+        for timestamp, prices in bars:  # prices: asset to close, or asset to bar
+            broker.update_time(timestamp, prices)
+            broker.process_orders()  # what was pending, and exits of position rules
+            if "AAPL" not in broker.positions:
+                broker.submit_order("AAPL", 100)
+            broker.process_orders()  # SAME_BAR: at this bar's close. NEXT_BAR: the order waits for the next bar
+        broker.equity_curve, broker.fills, broker.trades
+
+    The same orders on the same bars give the same fills, trades and values as in an engine. Without a config the settings are
+    SAME_BAR at the close, no costs, a cash account; with one its values hold, and keywords override either. config: a
+    `BacktestConfig`, a preset name or a `Mode`. initial_cash: money. commission_model, slippage_model, market_impact_model,
+    execution_limits: as `Engine`. contract_specs: asset to `ContractSpec`, also of assets that never come. allow_nonpositive_prices:
+    admit prices <= 0. settings: every setting of `BacktestConfig`.
+
+    Assets are known when they are named first, by `update_time` or an order; a misspelled one waits for ever. After it was made,
+    cash, execution_mode, execution_price, stop_fill_mode, stop_level_basis and trail_stop_timing may be assigned. Positions that are
+    kept stay live. Dividends, splits and portfolio limits are the engine's.
+
+    Raises TypeError for unknown arguments and for what is no model, ValueError for bad settings, and for close_at_end and
+    enforce_sessions, which need all bars. Warns (UserWarning) when orders trade at a price from before the decision.
+    """
+
+    _table = HandRules
+
+    def __init__(
+        self,
+        initial_cash: float | None = None,
+        commission_model: object | None = None,
+        slippage_model: object | None = None,
+        *,
+        config: BacktestConfig | Mode | str | None = None,
+        market_impact_model: object | None = None,
+        execution_limits: object | None = None,
+        contract_specs: Mapping[str, ContractSpec] | None = None,
+        allow_nonpositive_prices: bool = False,
+        **settings: Any,
+    ) -> None:
+        given = {"initial_cash": initial_cash, "commission_model": commission_model, "slippage_model": slippage_model, **settings}
+        chosen = settings_by_hand(config, given)
+        panels, hosts = GrowingPanels(), HostCalls()
+        self.market_impact_model, self.execution_limits = market_impact_model, execution_limits
+        self._costs = CostModels(impact=market_impact_model, limits=execution_limits)
+        self._given_specs = dict(contract_specs or {})
+        self._positive = not allow_nonpositive_prices
+        terms = first_terms(chosen, panels, self._costs, self._given_specs, hosts)
+        self._bind(Store(panels.market, terms, chosen.initial_cash), panels, chosen, hosts)
+
+
+@cache
+def _settings() -> tuple[str, ...]:
+    """Return the names of all settings."""
+    return tuple(entry.name for entry in dataclasses.fields(BacktestConfig))
