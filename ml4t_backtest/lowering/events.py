@@ -30,8 +30,9 @@ def lower_events(panels: Panels, events: FrameLike | None, funding: FrameLike | 
     """Return event rows in order of bar, asset and kind (dividend, split, funding).
 
     events: columns timestamp, asset, kind ("dividend": money per unit, "split": new units for one old, "funding": rate),
-    value. funding: columns timestamp, asset, rate. A time between bars means the next bar. Raises ValueError for unknown
-    columns, assets and kinds, for splits <= 0, values that are no finite numbers, and funding in a cash account.
+    value. funding: columns timestamp, asset, rate. A time between bars means the next bar. In a column of splits 0 and 1 mean none, as
+    data vendors write it. Raises ValueError for unknown
+    columns, assets and kinds, for splits <= 0, values that are no finite numbers, and funding and negative dividends in a cash account.
     """
     parts = [_from_columns(panels)]
     if events is not None:
@@ -40,8 +41,11 @@ def lower_events(panels: Panels, events: FrameLike | None, funding: FrameLike | 
         parts.append(_from_frame(panels, funding, "funding", ("rate",)))
     rows = np.concatenate(parts)
     _check_values(rows, panels)
-    if np.any(rows["kind"] == EventKind.FUNDING) and config.account_type is AccountType.CASH:
-        raise ValueError("funding payments can take a cash account below zero; use account_type 'crypto', 'margin' or 'futures'")
+    if config.account_type is AccountType.CASH:
+        negative = (rows["kind"] == EventKind.DIVIDEND) & (rows["value"] < 0.0)
+        for found, what in ((rows["kind"] == EventKind.FUNDING, "funding payments"), (negative, "negative dividends")):
+            if found.any():
+                raise ValueError(f"{what} can take a cash account below zero; use account_type 'crypto', 'margin' or 'futures'")
     return rows[np.lexsort((rows["kind"], rows["asset"], rows["bar"]))]
 
 
