@@ -32,9 +32,12 @@ class Rebalancing(OrderChecks):
         seen on fewer than `late_asset_min_bars` bars are left out (`late_asset_policy`); changes of weight below
         `target_weight_tolerance` are left alone; with `rebalance_frequency` nothing happens but on the first bar of a day, week,
         month, quarter or year of session dates. With `rebalance_mode` snapshot the account value is taken once; in SAME_BAR mode
-        hybrid fills each order at once, incremental also takes the account value anew. Raises ValueError for unknown assets and
-        for weights that are no finite numbers, before anything is submitted.
+        hybrid fills each order at once, incremental also takes the account value anew. Raises, before anything is submitted:
+        TypeError when the weights are no mapping, ValueError for unknown assets and for weights that are no finite numbers.
         """
+        if not hasattr(weights, "keys"):
+            raise TypeError(f"weights were a {type(weights).__name__}, expected a mapping of asset to weight: {{'AAPL': 0.6, 'MSFT': 0.4}}")
+        weights = {asset: weights[asset] for asset in weights.keys()}  # noqa: SIM118 - a pandas Series iterates its values
         for asset, weight in weights.items():
             self._column(asset)
             if not is_finite(weight):
