@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from functools import cache
 from types import MappingProxyType
@@ -43,35 +44,38 @@ class Broker(OrderEntry, Rebalancing):
     get_position: Callable[[str], Position | None]
     _table: type[RuleTable] = RuleTable
 
-    # Hidden from type checkers, which read the overloads below.
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            store: Store,
+            panels: Panels,
+            config: BacktestConfig | None = None,
+            hosts: HostCalls | None = None,
+            specs: Mapping[str, ContractSpec] | None = None,
+        ) -> Broker: ...
+
+        @overload
+        def __new__(
+            cls,
+            initial_cash: float | None = None,
+            commission_model: object | None = None,
+            slippage_model: object | None = None,
+            **keywords: Any,
+        ) -> HandBroker: ...
+
+        def __new__(cls, *arguments: Any, **keywords: Any) -> Any: ...  # noqa: D102 - for type checkers
+
+    else:
 
         def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
             """Make a broker over a store of the engine, or one that is stepped by hand."""
             over_store = "store" in keywords or (arguments and isinstance(arguments[0], Store))
             return super().__new__(cls if over_store or cls is not Broker else HandBroker)
 
-    @overload
-    def __init__(
-        self,
-        store: Store,
-        panels: Panels,
-        config: BacktestConfig | None = None,
-        hosts: HostCalls | None = None,
-        specs: Mapping[str, ContractSpec] | None = None,
-    ) -> None: ...
-
-    @overload
-    def __init__(
-        self,
-        initial_cash: float | None = None,
-        commission_model: object | None = None,
-        slippage_model: object | None = None,
-        **keywords: Any,
-    ) -> None: ...
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        self._bind(*arguments, **keywords)
+        def __init__(self, *arguments: Any, **keywords: Any) -> None:
+            self._bind(*arguments, **keywords)
 
     @classmethod
     def from_config(cls, config: BacktestConfig | Mode | str, **keywords: Any) -> HandBroker:
@@ -363,6 +367,15 @@ class HandBroker(ByHand, Broker):  # type: ignore[misc]
         self._positive = not allow_nonpositive_prices
         terms = first_terms(chosen, panels, self._costs, self._given_specs, hosts)
         self._bind(Store(panels.market, terms, chosen.initial_cash), panels, chosen, hosts)
+
+
+def _public_signature() -> inspect.Signature:
+    """Return the arguments that users give to `Broker`: those of `HandBroker`."""
+    own = inspect.signature(HandBroker.__init__)
+    return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+
+
+Broker.__signature__ = _public_signature()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @cache

@@ -204,7 +204,7 @@ def _quote(asset: str, when: object, bar: Mapping[str, Any], *, positive: bool) 
     for name in ("open", "high", "low"):
         if math.isnan(quote[name]):
             quote[name] = close
-    for name in FIELDS:
+    for name in ("close", *FIELDS):
         if name != "volume" and positive and quote[name] <= 0.0:
             advice = "expected prices > 0 (Broker(allow_nonpositive_prices=True) admits zero and negative ones)"
             raise ValueError(f"{name} of {asset!r} at {when} was {quote[name]!r}: {advice}")
