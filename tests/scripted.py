@@ -25,7 +25,8 @@ class Scripted(Strategy):
     def __init__(self, case: Case) -> None:
         self.case = case
         self.bar = 0
-        self.rules = [engine_rule(rule) for rule in case.rules]
+        made = {rule: engine_rule(rule) for rule in case.rules}  # an object remembers for itself, so equal rules are one
+        self.rules = [made[rule] for rule in case.rules]
         self.answers: list[Any] = []
 
     def on_start(self, broker: Any) -> None:

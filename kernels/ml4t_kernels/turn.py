@@ -93,11 +93,11 @@ def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:
     if kind == OrderType.TRAILING_STOP and not _place_trail(ledger, order, quote, number):
         return NO_PRICE
     base, triggered = base_price(order, quote, params["limit_better_open"] == 1, number)
-    if order["sibling_id"] != 0 and not isnan(base) and yields(ledger, bar, order, quote.gap):
-        return NO_PRICE
     if triggered == 1 and order["triggered"] == 0:
         order["triggered"] = 1
         order["moved_bar"] = number + 1
+    if order["sibling_id"] != 0 and not isnan(base) and yields(ledger, bar, order, quote.gap):
+        return NO_PRICE
     return base
 
 

@@ -246,7 +246,8 @@ def _scaled_exit(look: Look, rule: kinds.ScaledExit, path: tuple[Any, ...]) -> E
         key = (path, rule, place)
         if gained is not None and key not in look.position.memory and gained >= target:
             lot = look.account.rules.lots[look.asset]
-            size = steps_down(look.account.rules.number, abs(look.position.quantity) * part, lot)
+            whole = abs(look.position.quantity)
+            size = whole if part >= 1 else steps_down(look.account.rules.number, whole * part, lot)
             return replace(_at_close(look, rule.reason), size=size, used=(key,))
     return None
 
