@@ -270,9 +270,12 @@ class Store:
             state[f"{name}_address"] = address_of(array)
 
     def grow_orders(self, needed: int = 1) -> None:
-        """Make room for at least `needed` more orders, pending ones included."""
+        """Make room for at least `needed` more orders, pending ones included, and for one more than there was.
+
+        A kernel that asks for room does not say how much it needs: it asks again until it is enough.
+        """
         capacity = len(self.orders)
-        target = max(int(self.columns.order_count[0]), int(self.columns.live_count[0])) + needed
+        target = max(int(self.columns.order_count[0]) + needed, int(self.columns.live_count[0]) + needed, capacity + 1)
         while capacity < target:
             capacity = grown_capacity(capacity)
         self.orders = _enlarged(self.orders, capacity)
