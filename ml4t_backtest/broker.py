@@ -72,6 +72,8 @@ class Broker(OrderEntry, Rebalancing):
         def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
             """Make a broker over a store of the engine, or one that is stepped by hand."""
             over_store = "store" in keywords or (arguments and isinstance(arguments[0], Store))
+            if not over_store and not issubclass(cls, HandBroker) and cls is not Broker:
+                raise TypeError(f"{cls.__name__} is built by hand: derive it from ml4t_backtest.broker.HandBroker")
             return super().__new__(cls if over_store or cls is not Broker else HandBroker)
 
         def __init__(self, *arguments: Any, **keywords: Any) -> None:

@@ -117,11 +117,11 @@ class GrowingPanels(Panels):
     def write(self, quotes: Quotes, signals: Signals) -> None:
         """Write prices and signals of the next bar; assets and signals without any have none."""
         row = self.bars
+        columns = [self.column_of[asset] for asset in quotes]
         for name in FIELDS:
             panel: FloatArray = getattr(self.market, name)
             panel[row] = math.nan
-            for asset, quote in quotes.items():
-                panel[row, self.column_of[asset]] = quote[name]
+            panel[row, columns] = [quote[name] for quote in quotes.values()]
         for panel in self.signals.values():
             panel[row] = math.nan
         for asset, values in signals.items():

@@ -26,6 +26,7 @@ from ml4t_backtest import (
     PercentageCommission,
     StopLoss,
 )
+from ml4t_backtest.broker import HandBroker
 from ml4t_kernels.codes import BarFlag
 from tests.cases import FAMILIES, Case, dense_case, rich_case
 from tests.facade.feeds import START, Calls, feed
@@ -111,6 +112,33 @@ def test_the_constructor_is_the_one_by_hand() -> None:
     assert Broker.from_config(BacktestConfig(initial_cash=5.0)).cash == 5.0
     assert Broker(7.0, config="fast").cash == 7.0
     assert list(inspect.signature(Broker).parameters)[:3] == ["initial_cash", "commission_model", "slippage_model"]
+
+
+def test_brokers_of_your_own_derive_from_the_one_by_hand() -> None:
+    class Own(HandBroker):
+        def everything(self) -> float:
+            return self.cash
+
+    class Wrong(Broker):
+        pass
+
+    assert Own(5.0).everything() == 5.0
+    with pytest.raises(TypeError, match="Wrong is built by hand: derive it from ml4t_backtest.broker.HandBroker"):
+        Wrong(5.0)
+
+
+def test_account_and_gatekeeper_read_the_account_by_hand() -> None:
+    broker = Broker(1_000.0)
+    broker.update_time(day(0), {"AAPL": 10.0})
+    order = broker.submit_order("AAPL", 10)
+    assert order is not None
+    assert broker.gatekeeper.validate_order(order, 10.0)[0]
+    assert not broker.gatekeeper.validate_order(order, 1_000.0)[0]
+    broker.process_orders()
+    broker.update_time(day(1), {"AAPL": 12.0, "MSFT": 5.0})
+    assert broker.account.total_equity == 1_020.0
+    assert broker.account.get_position_quantity("AAPL") == 10.0
+    assert broker.account.get_position_quantity("MSFT") == 0.0
 
 
 def test_the_broker_of_a_run_is_a_broker_and_keeps_its_settings() -> None:
