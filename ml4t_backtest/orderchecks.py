@@ -116,16 +116,36 @@ class OrderChecks:
         naive = when if when.tzinfo is None else when.astimezone(_utc()).replace(tzinfo=None)
         return int(np.datetime64(naive, "us").astype("datetime64[ns]").astype(np.int64))
 
+    def _check_bracket(self, asset: str, quantity: float, target: float, stop: float, reference: float | None) -> None:
+        """Refuse legs on the wrong side of the reference price, or of each other where there is none yet."""
+        if reference is None:
+            reference = self._close_now(asset)
+        if reference is None:
+            reference = (target + stop) / 2.0
+        low, high = (stop, target) if quantity > 0 else (target, stop)
+        if not low < reference < high:
+            side = "below" if quantity > 0 else "above"
+            other = "above" if quantity > 0 else "below"
+            raise ValueError(
+                f"bracket of {asset!r} at {self._now()}: stop_loss {stop!r} must be {side} and take_profit {target!r} {other} the"
+                f" reference price {reference!r}; validate_prices=False submits it as it is"
+            )
+
     def _on_tick(self, column: int, limit: float, stop: float, *, buys: bool) -> tuple[float, float]:
         """Round order prices to the contract's tick, so that no order is more aggressive than asked."""
         tick = self._ticks.get(column)
         if tick is None:
             return limit, stop
-        if limit == limit:  # noqa: PLR0124 - NaN
-            limit = round_to_tick(limit, tick, up=not buys)
-        if stop == stop:  # noqa: PLR0124 - NaN
-            stop = round_to_tick(stop, tick, up=buys)
-        return limit, stop
+        rounded = []
+        for name, price, up in (("limit_price", limit, not buys), ("stop_price", stop, buys)):
+            on_tick = price if math.isnan(price) else round_to_tick(price, tick, up=up)
+            if on_tick <= 0.0 < price:
+                asset = self._panels.assets[column]
+                raise ValueError(
+                    f"{name} was {price!r} for {asset!r} at {self._now()}, which rounds to {on_tick!r}; expected at least its tick {tick!r}"
+                )
+            rounded.append(on_tick)
+        return rounded[0], rounded[1]
 
     _ticks: dict[int, float]
 
@@ -162,6 +182,13 @@ class OrderChecks:
     def _handles(self, rows: IntArray) -> list[Order]:
         return [Order(self._store.order_columns, row, self._panels) for row in rows.tolist()]
 
+    def _of_asset(self, orders: list[Order], asset: str | None) -> list[Order]:
+        """Return the orders of an asset, all for None. Raises ValueError for an unknown asset."""
+        if asset is None:
+            return orders
+        self._column(asset)
+        return [order for order in orders if order.asset == asset]
+
     def _column(self, asset: str) -> int:
         column = self._columns.get(asset)
         if column is None:
@@ -179,7 +206,7 @@ class OrderChecks:
         close = float(self._store.market.close[self._store.columns.row[0], column])
         return None if math.isnan(close) else close
 
-    def _row(self, order_id: str) -> int:
+    def _row(self, order_id: object) -> int:
         text = str(order_id)
         row = int(text[4:]) - 1 if text.startswith("ORD-") and text[4:].isdecimal() else -1
         if not 0 <= row < self._store.columns.order_count[0]:

@@ -88,10 +88,10 @@ class OrderEntry(OrderChecks):
             raise ValueError(f"a market order of {asset!r} at {self._now()} takes no trail_percent, it was {trail_percent!r}")
         if time_in_force is not TimeInForce.GTC or good_till is not None or displayed_quantity is not None:
             terms = self._terms(terms, asset, time_in_force, good_till, displayed_quantity)
-        if side is not None:
-            quantity = abs(quantity) if member(OrderSide, side, "side") is OrderSide.BUY else -abs(quantity)
         if not is_finite(quantity):
             raise ValueError(self._bad_number("quantity", quantity, asset))
+        if side is not None:
+            quantity = abs(quantity) if member(OrderSide, side, "side") is OrderSide.BUY else -abs(quantity)
         if self.config.round_to_tick and code != _MARKET:
             limit, stop = self._on_tick(column, limit, stop, buys=quantity > 0)
         linked = [None if other is None else self._row(id_of(other)) for other in (parent, oco)]
@@ -151,9 +151,12 @@ class OrderEntry(OrderChecks):
         price, else the close. Returns (entry, target, stop), or None for a quantity of nothing. Raises ValueError for
         prices on the wrong side unless `validate_prices` is False.
         """
-        for name, price in (("take_profit", take_profit), ("stop_loss", stop_loss)):
-            if not is_finite(price):
-                raise ValueError(self._bad_number(name, price, asset))
+        column = self._column(asset)
+        for name, number in (("quantity", quantity), ("take_profit", take_profit), ("stop_loss", stop_loss)):
+            if not is_finite(number):
+                raise ValueError(self._bad_number(name, number, asset))
+        if self.config.round_to_tick:
+            self._on_tick(column, take_profit, stop_loss, buys=quantity < 0)
         kind = member(OrderType, entry_type, "entry_type")
         if entry_limit is not None and kind is OrderType.MARKET:
             kind = OrderType.LIMIT
@@ -171,32 +174,20 @@ class OrderEntry(OrderChecks):
         self._store.orders["exit_reason"][target._row] = codes.ExitReason.TAKE_PROFIT
         return entry, target, stop
 
-    def _check_bracket(self, asset: str, quantity: float, target: float, stop: float, reference: float | None) -> None:
-        if reference is None and asset in self._columns and self._store.bar >= 0:
-            reference = float(self._panels.prices["close"][self._store.bar, self._columns[asset]])
-        if reference is None or math.isnan(reference):
-            reference = (target + stop) / 2.0
-        low, high = (stop, target) if quantity > 0 else (target, stop)
-        if not low < reference < high:
-            side = "below" if quantity > 0 else "above"
-            other = "above" if quantity > 0 else "below"
-            raise ValueError(
-                f"bracket of {asset!r} at {self._now()}: stop_loss {stop!r} must be {side} and take_profit {target!r} {other} the"
-                f" reference price {reference!r}; validate_prices=False submits it as it is"
-            )
-
     def submit_oco(self, orders: Sequence[Order | str]) -> None:
         """Join pending orders to one group in which a fill takes as much off the others, and an empty one is cancelled.
 
-        Raises ValueError for fewer than two, for unknown orders, and for orders that are no longer pending or in a group already.
+        Raises ValueError for fewer than two, one given twice, unknown orders, and orders that are no longer pending or in a group already.
         """
         rows = [self._row(id_of(order)) for order in orders]
-        records = self._store.orders
-        if len(set(rows)) < 2:  # noqa: PLR2004 - a group has two members
-            raise ValueError("a one-cancels-other group needs at least two orders")
-        for row in rows:
-            if records["status"][row] != codes.OrderStatus.PENDING or records["sibling_id"][row]:
-                raise ValueError(f"order ORD-{row + 1} is not pending, or in a group already")
+        if len(rows) < 2 or len(set(rows)) < len(rows):  # noqa: PLR2004 - a group has two members
+            given = ", ".join(f"ORD-{row + 1}" for row in rows) or "none"
+            raise ValueError(f"a one-cancels-other group at {self._now()} needs at least two different orders, it got {given}")
+        for order in self._handles(np.array(rows)):
+            if not order.is_active:
+                raise ValueError(f"order {order.order_id} is {order.status.value} at {self._now()}; a group is made of pending orders")
+            if self._store.orders["sibling_id"][order._row]:
+                raise ValueError(f"order {order.order_id} is in a group already; submit_order(..., oco=...) joins one")
         for row in rows[1:]:
             call("join_siblings")(self._address, row, rows[0])
 
@@ -298,20 +289,21 @@ class OrderEntry(OrderChecks):
 
     # Changes -------------------------------------------------------------------------------------------------------------
 
-    def update_order(self, order_id: str, **updates: float) -> bool:
+    def update_order(self, order_id: Order | str, **updates: float) -> bool:
         """Change `quantity` (magnitude of the whole order), `limit_price`, `stop_price` or the trail of a pending order.
 
         Returns False when the order is no longer pending. Raises ValueError for an unknown order, other keys, bad numbers,
         prices that its type does not have, and a quantity that is not above what is filled.
         """
-        row = self._row(order_id)
+        row = self._row(id_of(order_id))
         order = Order(self._store.order_columns, row, self._panels)
+        order_id = order.order_id
         for name, value in updates.items():
             if name not in _UPDATABLE:
                 raise ValueError(f"cannot update {name!r} of an order, only {', '.join(_UPDATABLE)}{did_you_mean(name, _UPDATABLE)}")
-            least = order.filled_quantity if order.is_active else 0.0
-            if not is_finite(value) or (name == "quantity" and value <= least):
-                bound = "" if name != "quantity" else f" > {least:g}" + (", what is filled" if least else "")
+            least = order.filled_quantity if order.is_active and name == "quantity" else 0.0
+            if not is_finite(value) or (not name.endswith("price") and value <= least):
+                bound = "" if name.endswith("price") else f" > {least:g}" + (", what is filled" if least else "")
                 raise ValueError(f"{name} of order {order_id} was {value!r} at {self._now()}: expected a finite number{bound}")
             if name != "quantity" and getattr(order, name) is None:
                 raise ValueError(f"order {order_id} is a {order.order_type.value} order and has no {name}")
@@ -324,17 +316,17 @@ class OrderEntry(OrderChecks):
             raise ValueError(f"quantity of order {order_id} was {updates['quantity']!r} at {self._now()}: it leaves nothing to fill")
         return changed
 
-    def cancel_order(self, order_id: str) -> bool:
+    def cancel_order(self, order_id: Order | str) -> bool:
         """Cancel a pending order. Returns False when it is no longer pending; raises ValueError for an unknown order."""
         return bool(call("cancel")(self._address, self._row(id_of(order_id)), OrderReason.CANCELLED_BY_USER.value))
 
     def cancel_all_orders(self, asset: str | None = None) -> int:
-        """Cancel every pending order (of an asset). Returns how many."""
+        """Cancel every pending order (of an asset). Returns how many. Raises ValueError for an unknown asset."""
         return sum(self.cancel_order(order.order_id) for order in self.get_pending_orders(asset))
 
     def get_order(self, order_id: str) -> Order:
         """Return an order by id. Raises ValueError for an unknown id."""
-        return Order(self._store.order_columns, self._row(order_id), self._panels)
+        return Order(self._store.order_columns, self._row(id_of(order_id)), self._panels)
 
     @property
     def pending_orders(self) -> list[Order]:
@@ -344,13 +336,12 @@ class OrderEntry(OrderChecks):
 
     def get_pending_orders(self, asset: str | None = None) -> list[Order]:
         """Return the orders that may still trade (of an asset), in order of submission."""
-        return [order for order in self.pending_orders if asset is None or order.asset == asset]
+        return self._of_asset(self.pending_orders, asset)
 
     def get_rejected_orders(self, asset: str | None = None) -> list[Order]:
         """Return the rejected orders of the run (of an asset)."""
         used = self._store.used_orders()
-        rejected = self._handles(np.flatnonzero(used["status"] == codes.OrderStatus.REJECTED))
-        return [order for order in rejected if asset is None or order.asset == asset]
+        return self._of_asset(self._handles(np.flatnonzero(used["status"] == codes.OrderStatus.REJECTED)), asset)
 
     @property
     def last_rejection_reason(self) -> str | None:
@@ -366,7 +357,7 @@ class OrderEntry(OrderChecks):
     def get_orders(self, asset: str | None = None, status: OrderStatus | str | None = None) -> list[Order]:
         """Return the orders of the run, those of an asset or status only when asked."""
         wanted = None if status is None else member(OrderStatus, status, "status")
-        return [order for order in self.orders if asset in (None, order.asset) and wanted in (None, order.status)]
+        return [order for order in self._of_asset(self.orders, asset) if wanted in (None, order.status)]
 
     # Whole rows ------------------------------------------------------------------------------------------------------
 
