@@ -27,10 +27,24 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
+from numba.np import numpy_support
 
-__all__ = ["COMPILED", "array_at", "bind", "cache_folder", "call_function", "entry", "function_at", "kernel", "long_entry", "source_digest"]
+__all__ = [
+    "COMPILED",
+    "array_at",
+    "bind",
+    "cache_folder",
+    "call_function",
+    "entry",
+    "function_at",
+    "kernel",
+    "layout",
+    "long_entry",
+    "source_digest",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,8 +112,104 @@ def _temporary_folder() -> Path:
 _CACHE_FOLDER: str = str(cache_folder()) if COMPILED else ""
 
 
+# Versions of numba whose internals `_LinkedLibrary` and `layout` were tried with; with others a cold start only takes longer.
+_KNOWN_NUMBA = ((0, 68),)
+
+
+class _NoEnvironment:
+    """A code generator that has no place for a function's environment, which only functions that raise would read."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Do nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+
+class _LinkedLibrary(JITCodeLibrary):
+    """The code of an inner kernel: only ever linked into the code of an entry, which is optimised as a whole.
+
+    numba would optimise every kernel with all that it calls and make machine code of it, again on each floor of the house;
+    leaving that to the entries takes a third off a cold start.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Leave the module as it is."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
+        self._finalized = True
+
+    @property
+    def codegen(self) -> Any:
+        """The code generator."""
+        return _NoEnvironment(self._codegen)
+
+    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002 - numba fixes the signature
+        """Return 0: there is no machine code, and nobody calls it."""
+        return 0
+
+
+_compiling: list[str] = []  # names of the inner kernels being compiled, the innermost last
+
+
+_layouts: dict[Any, str] = {}  # our record layouts and their short names
+_records: dict[Any, Any] = {}  # numba's types for them
+
+
+def layout(dtype: np.dtype[np.void], name: str) -> np.dtype[np.void]:
+    """Give a record layout a short name and return it.
+
+    numba spells every field of a record in the name of every function that takes one: thousands of letters to write, hash
+    and compare for each.
+    """
+    _layouts[dtype] = f"{name}_{source_digest()}"
+    return dtype
+
+
+def _name_layouts() -> None:
+    """Let numba's types of our layouts go by their short names."""
+    plain = numpy_support.from_struct_dtype
+
+    def from_struct_dtype(dtype: Any) -> Any:
+        name = _layouts.get(dtype)
+        if name is None:
+            return plain(dtype)
+        if dtype not in _records:
+            record = plain(dtype)
+            record.name = name
+            _records[dtype] = record
+        return _records[dtype]
+
+    numpy_support.from_struct_dtype = from_struct_dtype
+
+
+def _link_inner_kernels() -> None:
+    """Give inner kernels a `_LinkedLibrary`."""
+    create = JITCPUCodegen.create_library
+
+    def create_library(self: Any, name: str, **keywords: Any) -> Any:
+        library = create(self, name, **keywords)  # type: ignore[no-untyped-call]
+        if _compiling and name == _compiling[-1] and type(library) is JITCodeLibrary:
+            library.__class__ = _LinkedLibrary
+        return library
+
+    JITCPUCodegen.create_library = create_library  # type: ignore[method-assign]
+
+
 class _InnerKernel(CPUDispatcher):
     """A kernel without a wrapper for Python, which a plain call would crash on."""
+
+    def compile(self, signature: Any) -> Any:
+        """Compile for a signature, for linking only."""
+        _compiling.append(self.py_func.__qualname__)
+        try:
+            return super().compile(signature)
+        finally:
+            _compiling.pop()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self.py_func(*arguments, **keywords)
@@ -151,6 +261,9 @@ def bind(function: Callable[P, R], signature: str) -> Callable[P, R]:
 
 
 if COMPILED:
+    if numba.version_info[:2] in _KNOWN_NUMBA:
+        _name_layouts()
+        _link_inner_kernels()
 
     @intrinsic
     def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - numba fixes the signature

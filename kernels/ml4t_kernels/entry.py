@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import events, limits, liquidation, orders, rules, screening, sorting, step
-from ._jit import array_at, entry, kernel
+from ._jit import array_at, entry, kernel, layout
 from .codes import Stage, StepStatus
 from .dtypes import (
     NO_PRICE,
@@ -57,21 +57,21 @@ __all__ = [
 
 _BYTES = 8
 _BAR_BYTES = bar_dtype.itemsize
-_BAR = bare(bar_dtype)
-_STATE = bare(state_dtype)
-_PARAMS = bare(params_dtype)
-_CONTRACT = bare(contract_dtype)
-_COST = bare(cost_dtype)
-_TIER = bare(tier_dtype)
-_POSITION = bare(position_dtype)
-_ORDER = bare(order_dtype)
-_FILL = bare(fill_dtype)
-_TRADE = bare(trade_dtype)
-_FLOW = bare(flow_dtype)
-_ALERT = bare(alert_dtype)
-_RULE = bare(rule_dtype)
-_EVENT = bare(event_dtype)
-_LIMIT = bare(limit_dtype)
+_BAR = layout(bare(bar_dtype), "bar")
+_STATE = layout(bare(state_dtype), "state")
+_PARAMS = layout(bare(params_dtype), "params")
+_CONTRACT = layout(bare(contract_dtype), "contract")
+_COST = layout(bare(cost_dtype), "cost")
+_TIER = layout(bare(tier_dtype), "tier")
+_POSITION = layout(bare(position_dtype), "position")
+_ORDER = layout(bare(order_dtype), "order")
+_FILL = layout(bare(fill_dtype), "fill")
+_TRADE = layout(bare(trade_dtype), "trade")
+_FLOW = layout(bare(flow_dtype), "flow")
+_ALERT = layout(bare(alert_dtype), "alert")
+_RULE = layout(bare(rule_dtype), "rule")
+_EVENT = layout(bare(event_dtype), "event")
+_LIMIT = layout(bare(limit_dtype), "limit")
 _HOLDS = 8
 _ANSWER = 4
 

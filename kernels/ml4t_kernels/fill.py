@@ -128,7 +128,7 @@ def is_satisfied(order: Record, gap: float, number: int) -> bool:
         return within  # type: ignore[no-any-return]
     stop = order["stop_price"]
     reached = (gap >= stop) if buys else (gap <= stop)
-    return reached and (within or kind != OrderType.STOP_LIMIT)
+    return reached and (within or kind != OrderType.STOP_LIMIT)  # type: ignore[no-any-return]
 
 
 @kernel

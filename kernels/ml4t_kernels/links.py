@@ -109,7 +109,7 @@ def trades_at_open(params: Record, order: Record, quote: Quote, number: int) -> 
         return not ruled and (order["at_open"] == 1 or params["price_field"] == PriceField.OPEN)
     if kind >= OrderType.MARKET_ON_OPEN:
         return kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN  # type: ignore[no-any-return]
-    return order["active_bar"] != number and is_satisfied(order, quote.gap, number)  # type: ignore[no-any-return]
+    return order["active_bar"] != number and is_satisfied(order, quote.gap, number)
 
 
 @kernel
