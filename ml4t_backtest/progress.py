@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ def bars_with_progress(bars: int, *, progress: bool, label: str = "backtest") ->
     """Return range(bars), drawn as a progress bar when asked for and when somebody can see it."""
     if not progress or not _has_reader():
         return range(bars)
-    from tqdm.auto import tqdm
-
+    # tqdm.auto warns in every notebook without ipywidgets, which no dependency brings along.
+    widgets = "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+    tqdm = import_module("tqdm.auto" if widgets else "tqdm.std").tqdm
     bar: Iterable[int] = tqdm(range(bars), desc=label, unit="bar", unit_scale=True)
     return bar

@@ -25,6 +25,10 @@ def percent_cells(path: Path) -> list[str]:
     return made
 
 
+def test_every_notebook_has_both_forms() -> None:
+    assert {path.stem for path in (ROOT / "notebooks").glob("*.py")} == {path.stem for path in NOTEBOOKS}
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_two_forms_agree(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
@@ -39,4 +43,11 @@ def test_it_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'kernels'}")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
-    assert any("BacktestResult(completed" in str(cell.get("outputs")) for cell in notebook.cells)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert any("BacktestResult(completed" in str(output) for output in outputs)
+    assert not [output for output in outputs if "Warning" in output.get("text", "")]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_asserts_what_it_says(path: Path) -> None:
+    assert sum(cell.source.count("assert ") for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code") >= 2
