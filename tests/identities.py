@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ml4t_backtest.engine import Engine
+from ml4t_kernels.codes import EventKind, ExitReason, TradeStatus
 
 __all__ = ["check_identities"]
 
@@ -16,31 +17,46 @@ _CLOSE = 1e-9
 def check_identities(engine: Engine) -> None:
     """Assert the accounting identities of a finished run.
 
-    Cash and positions make the account value; fills add up to positions and to cash; P&L of trades and open positions is the
-    change of the account value. Tolerances are for the order of summation only.
+    Cash and positions make the account value; fills add up to positions; fills, cash flows, variation of futures and what splits
+    pay out add up to cash; P&L of trades and open positions and cash flows are the change of the account value. Tolerances are for the order of summation only.
     """
     store, panels, result = engine._store, engine._panels, engine.result
-    fills, multiplier = store.used_fills(), store.contracts["multiplier"]
+    fills, contracts = store.used_fills(), store.contracts
+    multiplier, settles = contracts["multiplier"], contracts["settles"] == 1
     notional = fills["quantity"] * fills["price"] * multiplier[fills["asset"]]
-    turnover = float(np.sum(np.abs(notional))) + engine.config.initial_cash
-    held = store.positions["quantity"]
+    held, basis, price = (store.positions[name] for name in ("quantity", "basis", "current_price"))
+    flows = store.used_flows()["amount"]
+    scale = float(np.sum(np.abs(notional))) + engine.config.initial_cash + float(np.sum(np.abs(flows)))
+    exposure = float(np.sum(np.abs(held * price * multiplier)))
+    close = _CLOSE * (scale + exposure)
 
-    summed = np.zeros(len(held))
+    split = np.zeros(len(held), dtype=bool)
+    split[store.terms.events["asset"][store.terms.events["kind"] == EventKind.SPLIT]] = True
+    summed, moved = np.zeros(len(held)), np.zeros(len(held))
     np.add.at(summed, fills["asset"], fills["quantity"])
-    moved = np.zeros(len(held))
     np.add.at(moved, fills["asset"], np.abs(fills["quantity"]))
-    assert np.all(np.abs(summed - held) <= _CLOSE * moved), "sum of fills is not the position"
+    assert np.all((np.abs(summed - held) <= _CLOSE * moved) | split), "sum of fills is not the position"
 
-    cash = engine.config.initial_cash - float(np.sum(notional)) - float(np.sum(fills["commission"]))
-    assert math.isclose(cash, store.columns.cash[0], abs_tol=_CLOSE * turnover), "cash is not what the fills left"
+    done = result._trades[result._trades["status"] != TradeStatus.OPEN]
+    paid_out = done[(done["exit_reason"] == ExitReason.CORPORATE_ACTION) & ~settles[done["asset"]]]
+    varied = done[settles[done["asset"]]]
+    cash = (
+        engine.config.initial_cash
+        - float(np.sum(notional[~settles[fills["asset"]]]))
+        - float(np.sum(fills["commission"]))
+        + float(np.sum(flows))
+        + float(np.sum(paid_out["quantity"] * paid_out["exit_price"] * paid_out["multiplier"]))
+        + float(np.sum(varied["pnl"] + varied["commission"]))
+        + float(np.sum((held * (basis - store.positions["entry_price"]) * multiplier)[settles & (held != 0.0)]))
+    )
+    assert math.isclose(cash, store.columns.cash[0], abs_tol=close), "cash is not what fills, flows and variation left"
 
-    value = store.columns.cash[0] + float(np.sum(held * store.positions["current_price"] * multiplier))
-    exposure = float(np.sum(np.abs(held * store.positions["current_price"] * multiplier)))
-    assert math.isclose(value, store.columns.equity[0], abs_tol=_CLOSE * (turnover + exposure)), "cash + positions is not equity"
+    value = store.columns.cash[0] + float(np.sum(held * (price - basis) * multiplier))
+    assert math.isclose(value, store.columns.equity[0], abs_tol=close), "cash + positions is not equity"
 
     change = store.columns.equity[0] - engine.config.initial_cash
-    profit = math.fsum(result._trades["pnl"])
-    assert math.isclose(profit, change, abs_tol=_CLOSE * (turnover + exposure)), "P&L of trades is not the change of equity"
+    profit = math.fsum(result._trades["pnl"]) + float(np.sum(flows))
+    assert math.isclose(profit, change, abs_tol=close), "P&L of trades and cash flows are not the change of equity"
 
     if engine.config.account_type.value == "cash":  # type: ignore[union-attr]
         assert store.columns.cash[0] >= 0.0
