@@ -137,7 +137,8 @@ class Broker(OrderEntry, Rebalancing):
         """Return the notional that could be opened now [money].
 
         Without leverage the cash that may be spent; with leverage the account value above the requirement of what is held
-        (`buying_power_basis`), over `initial_margin`.
+        (`buying_power_basis`), over `initial_margin`. Contracts with a margin in money are opened as long as
+        that margin fits into the account value above `account.initial_requirement`.
         """
         columns, config = self._store.columns, self.config
         free = columns.cash[0] - columns.short_value[0] * float(self._store.params["short_cash_policy"][0])

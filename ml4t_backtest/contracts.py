@@ -185,7 +185,7 @@ _registered: dict[str, ContractSpec] = {}
 @functools.cache
 def _published() -> dict[str, ContractSpec]:
     rows = published_futures()
-    return {symbol: ContractSpec(symbol, AssetClass.FUTURE, **_fields(row, symbol)) for symbol, row in rows.items()}
+    return {symbol: ContractSpec(symbol, AssetClass.FUTURE, lot_size=1.0, **_fields(row, symbol)) for symbol, row in rows.items()}
 
 
 def _known(symbol: str) -> ContractSpec | None:

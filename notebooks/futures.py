@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -72,7 +74,7 @@ assert specs["SP500"].symbol == "ES"
 # In a `futures` account a purchase pays no notional. It needs the initial margin, out of what the account value exceeds the
 # requirements of the positions held. The strategy keeps a diary of what the broker says.
 #
-# `share_type="integer"` matters here: without it the account trades parts of a contract, also in a margin call.
+# Contracts of the registry trade whole; `share_type="integer"` says so for every asset of the account.
 
 
 # %%

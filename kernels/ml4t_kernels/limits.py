@@ -109,9 +109,10 @@ def _reduce(ledger: Ledger, limit: Record, part: float) -> None:
             continue
         position, contract = ledger.positions[asset], ledger.contracts[asset]
         counts = limit["action"] == LimitAction.LIQUIDATE or _weight(limit, state["assets"], asset) != 0.0
-        if not counts or pending_exit(ledger, position) > 0.0:
-            continue
         size, own = abs(position["quantity"]), part
+        leaving = pending_exit(ledger, position)
+        if not counts or leaving >= size or (leaving > 0.0 and limit["action"] != LimitAction.LIQUIDATE):
+            continue
         if isnan(limit["part"]) and part < 1.0 and limit["kind"] == LimitKind.LARGEST_POSITION:
             value = size * abs(position["current_price"]) * contract["multiplier"]
             own = 1.0 - limit["threshold"] * state["equity"] / value if value > 0.0 else 0.0

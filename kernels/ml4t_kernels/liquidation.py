@@ -67,7 +67,8 @@ def _reduce(ledger: Ledger, bar: Bar, excess: float, worst: bool) -> None:  # no
             position = ledger.positions[asset]
             price = _worst_price(bar, asset, position) if worst else position["current_price"]
             need = maintenance_requirement(ledger.contracts[asset], position["quantity"], price)
-            if need > largest and pending_exit(ledger, position) == 0.0:
+            leaving = pending_exit(ledger, position)
+            if need > largest and (leaving == 0.0 or (everything and leaving < abs(position["quantity"]))):
                 largest, chosen = need, asset
         if chosen < 0:
             return
@@ -107,9 +108,11 @@ def margin_call(ledger: Ledger, bar: Bar, alerts: Records) -> int:
         return StepStatus.GROW_ORDERS.value
     if state["alert_count"] >= state["alert_capacity"]:
         return StepStatus.GROW_ALERTS.value
-    action = LimitAction.WARN.value
-    if ledger.params[0]["margin_call"] != MarginCallPolicy.IGNORE:
-        action = LimitAction.LIQUIDATE.value
+    policy = ledger.params[0]["margin_call"]
+    action = LimitAction.LIQUIDATE.value if policy == MarginCallPolicy.LIQUIDATE else LimitAction.WARN.value
+    if policy == MarginCallPolicy.RESTORE:
+        action = LimitAction.REDUCE.value
+    if policy != MarginCallPolicy.IGNORE:
         _reduce(ledger, bar, need - value - pending, worst)
     write_alert(state, alerts[state["alert_count"]], -1, value, need, action)
     return StepStatus.OK.value

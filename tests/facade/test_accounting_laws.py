@@ -319,8 +319,7 @@ class Asks(Strategy):
         self.asked = [(order, LedgerGatekeeper(view).judge(order, data[asset]["close"]))]
 
 
-# With leverage ES posts margin and pays no notional, while the identities of the suite count every fill as paid in full.
-@pytest.mark.parametrize("kind", ["cash", "crypto", pytest.param("margin", marks=pytest.mark.no_identities)])
+@pytest.mark.parametrize("kind", ["cash", "crypto", "margin"])
 @pytest.mark.parametrize(
     "settings", [{}, {"buying_power_basis": "maintenance", "short_cash_policy": "lock_notional", "cash_buffer_pct": 0.05}]
 )

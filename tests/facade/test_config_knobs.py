@@ -351,13 +351,7 @@ CALENDAR = [
 KNOBS = [*ACCOUNT, *FINANCING, *EXECUTION, *STOPS, *COSTS, *ORDERS, *REBALANCING, *CALENDAR]
 
 
-def params() -> list[Any]:
-    """The identities of the suite know neither interest nor variation margin."""
-    free = pytest.mark.no_identities
-    return [pytest.param(knob, id=knob.setting, marks=free if knob in FINANCING or "futures" in repr(knob) else ()) for knob in KNOBS]
-
-
-@pytest.mark.parametrize("knob", params())
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.setting)
 def test_every_value_has_its_outcome(knob: Knob) -> None:
     assert [(value, knob.run(value)) for value, _ in knob.outcomes] == list(knob.outcomes)
 

@@ -30,6 +30,8 @@ from tests.outcomes import build_engine
 
 CLOSES: dict[str, list[float | None]] = {"A": [10.0, 12.0, 9.0, 11.0, 13.0, 12.0], "B": [5.0, 4.0, 6.0, 5.0, 5.0, 6.0], "unused": [1.0] * 6}
 FILES = [
+    "alerts.parquet",
+    "cash_flows.parquet",
     "config.yaml",
     "daily_pnl.parquet",
     "equity.parquet",
@@ -87,7 +89,7 @@ def test_the_round_trip_loses_nothing(tmp_path: Path) -> None:
     result = run()
     paths = result.to_parquet(tmp_path / "results" / "mine")
     assert sorted(path.name for path in (tmp_path / "results" / "mine").iterdir()) == FILES
-    assert sorted(paths) == ["config", "daily_pnl", "equity", "fills", "metrics", "orders", "trades"]
+    assert sorted(paths) == ["alerts", "cash_flows", "config", "daily_pnl", "equity", "fills", "metrics", "orders", "trades"]
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["mine"]
     loaded = BacktestResult.from_parquet(str(tmp_path / "results" / "mine"))
     assert_same(loaded, result)

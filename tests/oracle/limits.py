@@ -153,7 +153,8 @@ def _act(account: Account, limit: Any, measure: Number, bound: Number) -> None:
         _reduce(account, limit, measure, bound)
     elif limit.action == "liquidate":
         for asset, position in list(account.positions.items()):
-            if account.pending_exit(asset) is None:
+            leaving = account.pending_exit(asset)
+            if leaving is None or leaving.left < abs(position.quantity):
                 exit_order(account, asset, abs(position.quantity), "risk_liquidation")
     elif limit.action == "halt":
         account.halted = True

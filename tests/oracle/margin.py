@@ -36,13 +36,19 @@ def _call(account: Account, value: Number) -> list[OracleOrder]:
     required = account.total_requirement("maintenance")
     if not value < required:
         return []
-    account.alerts.append(Alert(account.bar_index, -1, value, required, "WARN" if how == "ignore" else "LIQUIDATE"))
+    account.alerts.append(Alert(account.bar_index, -1, value, required, {"ignore": "WARN", "liquidate": "LIQUIDATE"}.get(how, "REDUCE")))
     if how == "ignore":
         return []
     if how == "liquidate":
-        free = [asset for asset, need in _by_requirement(account) if need > 0 and account.pending_exit(asset) is None]
+        free = [asset for asset, need in _by_requirement(account) if need > 0 and not _is_leaving(account, asset)]
         return [exit_order(account, asset, abs(account.quantity(asset)), "margin_call") for asset in free]
     return _restore(account, required, value)
+
+
+def _is_leaving(account: Account, asset: str) -> bool:
+    """Whether a pending exit takes all of the position."""
+    order = account.pending_exit(asset)
+    return order is not None and order.left >= abs(account.quantity(asset))
 
 
 def _by_requirement(account: Account) -> list[tuple[str, Number]]:
