@@ -230,7 +230,7 @@ def test_a_margin_call_sells_what_restores_the_account() -> None:
     run = play([10, 10, (10, 10, 6, 6.4), 6.4, 6.4], {0: buy(2000)}, **MARGIN)
     assert run.deals == [(1, 2000, 10), (3, -250, 6.4)]
     assert run.exits == [("margin_call", 250, 6.4)]
-    assert run.alerts == [("margin_call", "liquidate", 2800, 3200)]
+    assert run.alerts == [("margin_call", "reduce", 2800, 3200)]
     assert (run.cash[-1], run.equity[-1]) == (-8_400, 2_800)
 
 
@@ -239,12 +239,13 @@ def test_margin_calls_trade_on_the_same_bar_in_same_bar_mode() -> None:
     assert run.deals == [(0, 2000, 10), (1, -250, 6.4)]
 
 
-@pytest.mark.parametrize(("policy", "sold"), [("liquidate", [(3, -2000, 6.4)]), ("ignore", [])])
-def test_other_answers_to_a_margin_call(policy: str, sold: list[Any]) -> None:
+@pytest.mark.parametrize(("policy", "sold", "action"), [("liquidate", [(3, -2000, 6.4)], "liquidate"), ("ignore", [], "warn")])
+def test_other_answers_to_a_margin_call(policy: str, sold: list[Any], action: str) -> None:
     called: list[bool] = []
     run = play([10, 10, 6.4, 6.4], {0: buy(2000), 2: reads(called, lambda broker: broker.is_margin_call)}, margin_call=policy, **MARGIN)
     assert run.deals[1:] == sold
     assert called == [True]
+    assert run.alerts[0] == ("margin_call", action, 2800, 3200)
 
 
 def test_margin_calls_within_the_bar_trade_at_its_worst_price() -> None:
@@ -303,7 +304,7 @@ def test_futures_are_refused_for_margin_and_called() -> None:
     run = play([100, 100, 94, 94], {0: buy(10)}, **FUTURES)
     assert run.deals[1:] == [(3, -2, 94)]
     assert run.exits == [("margin_call", 2, 94)]
-    assert run.alerts == [("margin_call", "liquidate", 7_000, 8_000)]
+    assert run.alerts == [("margin_call", "reduce", 7_000, 8_000)]
     assert play([100, 100, 94, 94], {0: buy(10)}, margin_call="liquidate", **FUTURES).exits == [("margin_call", 10, 94)]
 
 
