@@ -1,4 +1,4 @@
-"""The row about one fill: the compiled entry points driven as the engine drives them, without any strategy."""
+"""The rows about one fill and about position rules: the compiled entry points driven as the engine drives them, without any strategy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from measure import in_turn
 from report import UNITS, Row
 from workloads import INITIAL_CASH, QUANTITY, Empty, Size, make_frames
 
-from ml4t_backtest import DataFeed, Engine
+from ml4t_backtest import DataFeed, Engine, RuleChain, StopLoss, TakeProfit, TrailingStop
 from ml4t_backtest.calls import call, step
 from ml4t_kernels.codes import StepStatus
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.store import Store
 
 _SIZE = Size(assets=250, bars=1_000)
+_RULED = Size(assets=100, bars=2_000)
 
 
 def drive(store: Store, *, orders: bool) -> None:
@@ -79,3 +80,34 @@ def one_fill(setting: Setting) -> list[Row]:
         Row("one fill in the kernel", counted, "ns", kernel.cpu, kernel.wall, 100.0, 40.0),
         Row("the same, records grow", counted, "ns", grown.cpu, grown.wall),
     ]
+
+
+def position_rules(setting: Setting) -> list[Row]:
+    """Return what a stop, a target and a trailing stop on every position cost a bar, none of them near; the same without is subtracted."""
+    feed = DataFeed(prices_df=make_frames(_RULED).prices)
+
+    def prepare(*, ruled: bool) -> Callable[[], None]:
+        engine = Engine(feed, Empty(), initial_cash=INITIAL_CASH)
+        store = engine._store
+        if ruled:
+            engine.broker.set_position_rules(RuleChain(StopLoss(0.99), TakeProfit(1_000.0), TrailingStop(0.99)))
+        advance, address = call("advance"), store.address
+        step("advance", store)
+        engine.broker.submit_orders(np.full(_RULED.assets, 1.0))
+        step("advance", store)
+        if int(store.columns.open_positions[0]) != _RULED.assets:
+            raise AssertionError(f"{store.columns.open_positions[0]} positions, expected {_RULED.assets}")
+
+        def run() -> None:
+            for _ in range(_RULED.bars - 3):
+                status = advance(address)
+                if status > StepStatus.OK_WITH_FILLS:
+                    step("advance", store, status)
+            if int(store.columns.open_positions[0]) != _RULED.assets:
+                raise AssertionError("a rule has fired")
+
+        return run
+
+    plain, ruled = in_turn([lambda: prepare(ruled=False), lambda: prepare(ruled=True)], setting.repeats + 2)
+    cost = (ruled - plain) / (_RULED.assets * (_RULED.bars - 3) * UNITS["ns"])
+    return [Row("stop, target and trail on all", "per asset-bar, beyond a run without", "ns", cost.cpu, cost.wall, 25.0)]

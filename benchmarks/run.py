@@ -28,6 +28,7 @@ GROUPS: dict[str, Callable[[Setting], list[Row]]] = {
     "array_signals": rows_loop.array_signals,
     "array_weights": rows_loop.array_weights,
     "one_fill": rows_kernel.one_fill,
+    "position_rules": rows_kernel.position_rules,
     "import": rows_start.imports,
     "first_result": rows_start.first_result,
     "ingest": rows_data.ingest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +107,8 @@ class Engine:
         self.skipped_bars = feed.panels.bars - self._panels.bars
         hosts = HostCalls()
         costs = CostModels(commission_model, slippage_model, market_impact_model, execution_limits)
+        if not isinstance(limits, Iterable):
+            raise TypeError(f"limits was {limits!r}, expected a list of portfolio limits: limits=[{type(limits).__name__}(...)]")
         extras = Extras(contract_specs, events, funding_df, tuple(limits), risk_context)
         terms, self.limit_names = lower_terms(self.config, self._panels, costs, extras, hosts)
         self._store = Store(lower_market(self._panels, self.config), terms, self.config.initial_cash)

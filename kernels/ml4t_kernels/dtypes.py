@@ -279,6 +279,7 @@ rule_dtype = _layout(
     ("exit_reason", "code ExitReason", np.int8),
     ("keep_first", "1: the first signal of a position is kept", np.int8),
     ("timing", "code TrailTiming, -1 for that of the account", np.int8),
+    ("simple", "1: levels and bars held only, or the first that fires of such rules", np.int8),
 )
 
 event_dtype = _layout(

@@ -198,17 +198,40 @@ def _volatility(ledger: Ledger, book: RuleBook, view: _View, asset: int, row: in
 
 
 @kernel
+def _simple_rule(view: _View, params: Record, rule: Record, bars_held: int) -> tuple[float, float, float]:
+    """Return (part, price, when) of a rule that needs levels and the bars held only (all in)."""
+    kind = rule["kind"]
+    if kind == RuleKind.TRAILING_STOP:
+        return _trailing(view, params, rule)
+    if kind == RuleKind.TIME_EXIT:
+        return (1.0 if bars_held >= rule["max_bars"] else 0.0), NO_PRICE, _NOW
+    return _level_rule(view, params, rule)
+
+
+@kernel
+def _answer_simple(ledger: Ledger, book: RuleBook, view: _View, asset: int, first: int) -> float:
+    """Write the answer of a simple rule, the first inside that fires, and return its part; most bars end here (book: in-out)."""
+    held = ledger.state[0]["bar"] - ledger.positions[asset]["entry_bar"]
+    for row in range(first, first + book.rules[first]["rows"]):
+        rule = book.rules[row]
+        if rule["kind"] == RuleKind.ANY:
+            continue
+        part, price, when = _simple_rule(view, ledger.params[0], rule, held)
+        if part > 0.0:
+            answer = book.answers[first]
+            answer[0], answer[1], answer[2], answer[3] = part, price, when, row
+            return part
+    return 0.0
+
+
+@kernel
 def _answer_leaf(ledger: Ledger, book: RuleBook, view: _View, asset: int, row: int) -> bool:
     """Write the answer of one rule; False when a user's rule failed (book: in-out; the rest in)."""
     rule, answer = book.rules[row], book.answers[row]
     position, kind = ledger.positions[asset], rule["kind"]
     part, price, when = 0.0, NO_PRICE, _ON_CLOSE
-    if kind == RuleKind.STOP_LOSS or kind == RuleKind.TAKE_PROFIT:
-        part, price, when = _level_rule(view, ledger.params[0], rule)
-    elif kind == RuleKind.TRAILING_STOP:
-        part, price, when = _trailing(view, ledger.params[0], rule)
-    elif kind == RuleKind.TIME_EXIT:
-        part, when = (1.0 if ledger.state[0]["bar"] - position["entry_bar"] >= rule["max_bars"] else 0.0), _NOW
+    if rule["simple"] == 1:
+        part, price, when = _simple_rule(view, ledger.params[0], rule, ledger.state[0]["bar"] - position["entry_bar"])
     elif kind == RuleKind.TIGHTENING_TRAIL:
         part = _tightening(view, book, rule)
     elif kind == RuleKind.SCALED_EXIT:
@@ -267,7 +290,10 @@ def _decide(ledger: Ledger, book: RuleBook, bar: Bar, asset: int, first: int) ->
         book.remembered[asset] = position["position_id"]
         book.memory[asset, :] = nan
         book.inputs[asset, :] = nan
-    for offset in range(book.rules[first]["rows"]):
+    simple = book.rules[first]["simple"] == 1
+    if simple and _answer_simple(ledger, book, view, asset, first) <= 0.0:
+        return True
+    for offset in range(0 if simple else book.rules[first]["rows"]):
         row = first + book.rules[first]["rows"] - 1 - offset
         if book.rules[row]["kind"] == RuleKind.ANY or book.rules[row]["kind"] == RuleKind.ALL:
             _answer_group(book, row)

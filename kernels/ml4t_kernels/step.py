@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from ._jit import kernel
 from .account import close_gaps, mark
-from .codes import BarFlag, OrderStatus, OrderType, Stage, StepStatus
-from .dtypes import Record
+from .codes import BarFlag, Stage, StepStatus
 from .ledger import Bar, Ledger
 from .links import is_due
 from .orders import drop_finished
@@ -73,9 +72,7 @@ def fill_pass(ledger: Ledger, bar: Bar) -> int:
         elif stage == Stage.FIRST_SORTING or stage == Stage.SECOND_SORTING or stage == Stage.CLOSING_SORTING:
             if params["entry_priority"] != 0 and state["live_count"] > 0:
                 return StepStatus.RUN_SORTING.value
-        elif params["in_queue_order"] == 0 or (
-            stage != Stage.FIRST_EXITS and stage != Stage.SECOND_EXITS and stage != Stage.CLOSING_EXITS
-        ):
+        elif params["in_queue_order"] == 0 or (stage != Stage.FIRST_EXITS and stage != Stage.SECOND_EXITS and stage != Stage.CLOSING_EXITS):
             status = _sweep(ledger, bar, stage)
             if status != StepStatus.OK:
                 return status

@@ -188,6 +188,11 @@ def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at
     emptied = order["reduce_only"] == 1 and item.position["quantity"] == 0.0
     if was_cut or emptied or left * order["quantity"] <= 0.0 or abs(left) <= NO_LEFT * abs(order["quantity"]):
         finish(ledger.state[0], order, OrderStatus.FILLED, OrderReason.NONE)
+    if emptied and order["parent_id"] != 0:
+        parent = ledger.orders[order["parent_id"] - 1]
+        if parent["status"] == OrderStatus.PENDING:
+            # What the rest of the entry would buy from now on would have no exit.
+            _end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
     if order["has_children"] == 1:
         wake_children(ledger, order, at_open)
     if order["sibling_id"] != 0:

@@ -101,10 +101,13 @@ class RuleTable:
             for child in rule.rules:
                 self._append(child)
             row["rows"] = len(self._rows) - number
+            row["simple"] = kind is not composite.AllOf and all(record["simple"][0] for record in self._rows[number + 1 :])
             if kind is composite.AllOf and len(rule.rules):
                 row["exit_reason"] = self._rows[number + 1]["exit_reason"][0]
         elif not self._lower_known(row, rule, kind):
             self._lower_own(row, rule, number)
+        else:
+            row["simple"] = row["kind"] <= RuleKind.TIME_EXIT
 
     def _lower_known(self, row: Record, rule: Any, kind: type) -> bool:
         """Fill the row of one of the library's rules. Returns False for any other."""

@@ -207,6 +207,8 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     fill(account, order, proposal, abs(price - found.price))
     links.after_fill(account, order, abs(proposal.q), found.at_open)
     emptied = order.reduce_only and proposal.new == 0
+    if emptied and order.parent is not None and account.orders[order.parent - 1].status == "pending":
+        account.end(account.orders[order.parent - 1], "cancelled", "POSITION_CLOSED")
     if complete or emptied or order.left <= account.rules.flat_tolerance * abs(order.quantity):
         account.end(order, "filled", None)
 
