@@ -127,8 +127,8 @@ def engine_limits(case: Case) -> dict[str, Any]:
         "factor": lambda most, least, action: risk.FactorExposureLimit("f", most, least, action=action),
         "daily_loss": lambda most, action, part: risk.DailyLossLimit(most, action=action, reduction_pct=part),
         "drawdown": lambda most, action, part: risk.MaxDrawdownLimit(most, action=action, reduction_pct=part),
-        "value_at_risk": lambda most, level, bars, action: risk.VaRLimit(most, level, bars, action),
-        "conditional": lambda most, level, bars, action: risk.CVaRLimit(most, level, bars, action),
+        "value_at_risk": risk.VaRLimit,
+        "conditional": risk.CVaRLimit,
     }
     context = {
         "asset_sectors": {asset: sector for asset, (sector, _, _) in case.exposures.items()},

@@ -203,11 +203,11 @@ def _link_inner_kernels() -> None:
 class _InnerKernel(CPUDispatcher):
     """A kernel without a wrapper for Python, which a plain call would crash on."""
 
-    def compile(self, signature: Any) -> Any:
+    def compile(self, sig: Any) -> Any:
         """Compile for a signature, for linking only."""
         _compiling.append(self.py_func.__qualname__)
         try:
-            return super().compile(signature)
+            return super().compile(sig)
         finally:
             _compiling.pop()
 

@@ -18,6 +18,7 @@ __all__ = [
     "NO_SLOT",
     "FloatArray",
     "IntArray",
+    "Prices",
     "Record",
     "Records",
     "alert_dtype",
@@ -41,6 +42,7 @@ __all__ = [
 Records: TypeAlias = Any  # a structured numpy array; numpy has no type for the fields of its rows
 Record: TypeAlias = Any  # one row: a numpy.void in plain Python, a record inside compiled code
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+Prices: TypeAlias = Any  # float64[assets]; indexed with a field of a record, numpy's types would say "number or array"
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 NO_PRICE: float = float("nan")

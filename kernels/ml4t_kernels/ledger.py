@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .dtypes import FloatArray, IntArray, Record, Records
+from .dtypes import FloatArray, IntArray, Prices, Record, Records
 
 __all__ = ["Bar", "Item", "Ledger", "Quote"]
 
@@ -42,14 +42,14 @@ class Bar(NamedTuple):
     """
 
     record: Records
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
-    volume: FloatArray
-    vwap: FloatArray
-    bid: FloatArray
-    ask: FloatArray
+    open: Prices
+    high: Prices
+    low: Prices
+    close: Prices
+    volume: Prices
+    vwap: Prices
+    bid: Prices
+    ask: Prices
 
 
 class Quote(NamedTuple):

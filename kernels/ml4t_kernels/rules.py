@@ -282,9 +282,32 @@ def _use_targets(book: RuleBook, view: _View, asset: int, row: int) -> None:
 
 
 @kernel
+def _submit(ledger: Ledger, book: RuleBook, view: _View, asset: int, first: int) -> None:
+    """Submit the exit that the rule in row `first` has answered (ledger, book: in-out; view: in; asset: column)."""
+    params, state, position = ledger.params[0], ledger.state[0], ledger.positions[asset]
+    part, price, when = book.answers[first, 0], book.answers[first, 1], book.answers[first, 2]
+    chosen = int(book.answers[first, 3])
+    held = position["quantity"]
+    quantity = -held if part >= 1.0 else rounded_down(-held * part, ledger.contracts[asset]["lot_size"])
+    _use_targets(book, view, asset, chosen)
+    if quantity == 0.0:
+        return
+    at_once = when == _ON_CLOSE and params["same_bar"] == 1
+    if at_once:
+        price = view.close
+    reason = chosen
+    while book.rules[reason]["kind"] == RuleKind.ALL:
+        reason = int(book.answers[reason + 1, 3])
+    order = submit_exit(ledger, asset, quantity, book.rules[reason]["exit_reason"], chosen + 1, price)
+    if when == _NEXT_OPEN or (when == _ON_CLOSE and not at_once):
+        order["eligible_bar"] = state["bar"] + 1
+        order["at_open"] = 1 if when == _NEXT_OPEN else 0
+
+
+@kernel
 def _decide(ledger: Ledger, book: RuleBook, bar: Bar, asset: int, first: int) -> bool:
     """Evaluate the rule in row `first` for a position and submit its exit; False when a user's rule failed (ledger, book: in-out)."""
-    params, state, position = ledger.params[0], ledger.state[0], ledger.positions[asset]
+    params, position = ledger.params[0], ledger.positions[asset]
     view = _view(params, position, bar, asset)
     if book.remembered[asset] != position["position_id"]:
         book.remembered[asset] = position["position_id"]
@@ -299,25 +322,8 @@ def _decide(ledger: Ledger, book: RuleBook, bar: Bar, asset: int, first: int) ->
             _answer_group(book, row)
         elif not _answer_leaf(ledger, book, view, asset, row):
             return False
-    part, price, when = book.answers[first, 0], book.answers[first, 1], book.answers[first, 2]
-    if part <= 0.0:
-        return True
-    chosen = int(book.answers[first, 3])
-    held = position["quantity"]
-    quantity = -held if part >= 1.0 else rounded_down(-held * part, ledger.contracts[asset]["lot_size"])
-    _use_targets(book, view, asset, chosen)
-    if quantity == 0.0:
-        return True
-    at_once = when == _ON_CLOSE and params["same_bar"] == 1
-    if at_once:
-        price = view.close
-    reason = chosen
-    while book.rules[reason]["kind"] == RuleKind.ALL:
-        reason = int(book.answers[reason + 1, 3])
-    order = submit_exit(ledger, asset, quantity, book.rules[reason]["exit_reason"], chosen + 1, price)
-    if when == _NEXT_OPEN or (when == _ON_CLOSE and not at_once):
-        order["eligible_bar"] = state["bar"] + 1
-        order["at_open"] = 1 if when == _NEXT_OPEN else 0
+    if book.answers[first, 0] > 0.0:
+        _submit(ledger, book, view, asset, first)
     return True
 
 

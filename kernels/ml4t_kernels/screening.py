@@ -7,7 +7,7 @@ from math import isnan
 from ._jit import kernel
 from .codes import OrderReason, OrderStatus
 from .commission import commission, raw_commission
-from .dtypes import FloatArray
+from .dtypes import FloatArray, Prices
 from .ledger import Ledger
 from .margin import opening_quantity
 from .orders import finish
@@ -28,7 +28,7 @@ def _refresh(ledger: Ledger, shadow: FloatArray) -> None:
 
 
 @kernel
-def screen(ledger: Ledger, shadow: FloatArray, row: int) -> None:
+def screen(ledger: Ledger, shadow: Prices, row: int) -> None:
     """Judge a market order that has just been submitted, and reject it or let it move the shadow account.
 
     ledger, shadow (float64[assets], signed quantities): in-out. row: order id - 1. With `precheck` the shadow cash after the

@@ -100,9 +100,8 @@ class Broker:
         order.reduce_only = (opposite(q, held) and abs(q) <= abs(held)) if reduce_only is None else reduce_only
         if order.reduce_only and not child:
             order.bound = self._account.position_number(asset)
-        if order_type == "trailing_stop":
-            if order.stop_price is None and order.signal_price is not None:
-                order.stop_price = trail_level(order, order.signal_price)
+        if order_type == "trailing_stop" and order.stop_price is None and order.signal_price is not None:
+            order.stop_price = trail_level(order, order.signal_price)
         return order
 
     def _link(self, order: OracleOrder, parent: int | None, oco: int | None) -> None:

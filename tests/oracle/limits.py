@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -97,7 +98,7 @@ def _quantile(account: Account, limit: kinds.ValueAtRisk) -> tuple[list[Number],
     values, zero = [*account.recorded, account.account_value], account.rules.zero
     if len(values) <= limit.lookback:
         return None
-    pairs = list(zip(values[:-1], values[1:], strict=True))[-limit.lookback :]
+    pairs = list(itertools.pairwise(values))[-limit.lookback :]
     ordered = sorted(after / before - 1 if before > 0 else zero for before, after in pairs)
     place = (limit.lookback - 1) * (1 - limit.confidence)
     below = math.floor(place)
