@@ -16,6 +16,7 @@ quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 settings.register_profile("default", deadline=None, max_examples=150, suppress_health_check=quiet)
 settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=quiet)
 settings.register_profile("long", deadline=None, max_examples=5_000, suppress_health_check=quiet)
+settings.register_profile("nightly", deadline=None, max_examples=20_000, suppress_health_check=quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick" if os.environ.get("NUMBA_DISABLE_JIT") == "1" else "default"))
 
 

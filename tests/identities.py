@@ -1,13 +1,14 @@
-"""What must hold after every run, whatever the strategy did."""
+"""What must hold after every run, whatever the strategy did and whatever the account."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ml4t_backtest.engine import Engine
-from ml4t_kernels.codes import EventKind, ExitReason, TradeStatus
+from ml4t_kernels.codes import EventKind, ExitReason
 
 __all__ = ["check_identities"]
 
@@ -17,49 +18,73 @@ _CLOSE = 1e-9
 def check_identities(engine: Engine) -> None:
     """Assert the accounting identities of a finished run.
 
-    Cash and positions make the account value; fills add up to positions; fills, cash flows, variation of futures and what splits
-    pay out add up to cash; P&L of trades and open positions and cash flows are the change of the account value. Tolerances are for the order of summation only.
+    Fills add up to positions; fills, commissions, cash flows and what splits paid out to cash; cash and positions make the
+    account value; P&L of trades, open ones included, and cash flows are the change of the account value; a cash account is
+    never below zero. Tolerances are for the order of summation only.
     """
-    store, panels, result = engine._store, engine._panels, engine.result
-    fills, contracts = store.used_fills(), store.contracts
-    multiplier, settles = contracts["multiplier"], contracts["settles"] == 1
-    notional = fills["quantity"] * fills["price"] * multiplier[fills["asset"]]
-    held, basis, price = (store.positions[name] for name in ("quantity", "basis", "current_price"))
-    flows = store.used_flows()["amount"]
-    scale = float(np.sum(np.abs(notional))) + engine.config.initial_cash + float(np.sum(np.abs(flows)))
-    exposure = float(np.sum(np.abs(held * price * multiplier)))
-    close = _CLOSE * (scale + exposure)
+    store, panels = engine._store, engine._panels
+    books = _Books(engine)
+    _check_positions(engine, books)
+    if not np.any(store.contracts["settles"]):
+        assert math.isclose(books.cash_by_fills(), store.columns.cash[0], abs_tol=books.tolerance), "cash is not what the fills left"
 
-    split = np.zeros(len(held), dtype=bool)
-    split[store.terms.events["asset"][store.terms.events["kind"] == EventKind.SPLIT]] = True
-    summed, moved = np.zeros(len(held)), np.zeros(len(held))
-    np.add.at(summed, fills["asset"], fills["quantity"])
-    np.add.at(moved, fills["asset"], np.abs(fills["quantity"]))
-    assert np.all((np.abs(summed - held) <= _CLOSE * moved) | split), "sum of fills is not the position"
-
-    done = result._trades[result._trades["status"] != TradeStatus.OPEN]
-    paid_out = done[(done["exit_reason"] == ExitReason.CORPORATE_ACTION) & ~settles[done["asset"]]]
-    varied = done[settles[done["asset"]]]
-    cash = (
-        engine.config.initial_cash
-        - float(np.sum(notional[~settles[fills["asset"]]]))
-        - float(np.sum(fills["commission"]))
-        + float(np.sum(flows))
-        + float(np.sum(paid_out["quantity"] * paid_out["exit_price"] * paid_out["multiplier"]))
-        + float(np.sum(varied["pnl"] + varied["commission"]))
-        + float(np.sum((held * (basis - store.positions["entry_price"]) * multiplier)[settles & (held != 0.0)]))
-    )
-    assert math.isclose(cash, store.columns.cash[0], abs_tol=close), "cash is not what fills, flows and variation left"
-
-    value = store.columns.cash[0] + float(np.sum(held * (price - basis) * multiplier))
-    assert math.isclose(value, store.columns.equity[0], abs_tol=close), "cash + positions is not equity"
+    value = store.columns.cash[0] + float(np.sum(books.values))
+    assert math.isclose(value, store.columns.equity[0], abs_tol=books.tolerance), "cash + positions is not equity"
 
     change = store.columns.equity[0] - engine.config.initial_cash
-    profit = math.fsum(result._trades["pnl"]) + float(np.sum(flows))
-    assert math.isclose(profit, change, abs_tol=close), "P&L of trades and cash flows are not the change of equity"
+    profit = math.fsum(engine.result._trades["pnl"]) + books.flows
+    assert math.isclose(profit, change, abs_tol=books.tolerance), "P&L of trades and flows is not the change of equity"
 
     if engine.config.account_type.value == "cash":  # type: ignore[union-attr]
         assert store.columns.cash[0] >= 0.0
-        assert np.all(held >= 0.0)
+        assert np.all(books.held >= 0.0)
         assert np.all(store.bars["cash"][: store.bar + 1] >= 0.0)
-    assert set(engine.broker.positions) == {panels.assets[column] for column in np.flatnonzero(held)}
+    if engine.config.allow_leverage and store.bar >= 0:
+        needed = store.columns.maintenance_requirement[0]
+        assert math.isclose(books.maintenance_requirement(), needed, rel_tol=_CLOSE, abs_tol=_CLOSE), "requirements do not add up"
+    assert list(engine.broker.positions) == [panels.assets[column] for column in store.open_assets().tolist()]
+    assert set(engine.broker.positions) == {panels.assets[column] for column in np.flatnonzero(books.held)}
+
+
+class _Books:
+    """The sums of a run."""
+
+    def __init__(self, engine: Engine) -> None:
+        store = engine._store
+        self.initial = engine.config.initial_cash
+        self.fills: Any = store.used_fills()
+        self.contracts: Any = store.contracts
+        self.multiplier: Any = store.contracts["multiplier"]
+        self.held: Any = store.positions["quantity"]
+        self.price: Any = store.positions["current_price"]
+        self.values = self.held * (self.price - store.positions["basis"]) * self.multiplier
+        self.notional = self.fills["quantity"] * self.fills["price"] * self.multiplier[self.fills["asset"]]
+        self.flows = math.fsum(store.used_flows()["amount"])
+        trades = store.used_trades()
+        self.paid_out: Any = trades[trades["exit_reason"] == ExitReason.CORPORATE_ACTION]
+        moved = np.abs(store.used_flows()["amount"]).sum() + np.abs(self.held * self.price * self.multiplier).sum()
+        self.tolerance = _CLOSE * float(np.abs(self.notional).sum() + moved + self.initial)
+        events = store.terms.events
+        self.split = np.isin(np.arange(len(self.held)), events["asset"][events["kind"] == EventKind.SPLIT])
+
+    def cash_by_fills(self) -> float:
+        """Return the cash that fills, commissions, flows and splits leave."""
+        paid = math.fsum(self.paid_out["quantity"] * self.paid_out["exit_price"] * self.multiplier[self.paid_out["asset"]])
+        return self.initial - math.fsum(self.notional) - math.fsum(self.fills["commission"]) + self.flows + paid
+
+    def maintenance_requirement(self) -> float:
+        """Return the maintenance requirement of all positions at their marks [money]."""
+        rate = np.where(self.held > 0.0, self.contracts["long_rate"], self.contracts["short_rate"])
+        by_rate = np.abs(self.held * self.price) * self.multiplier * rate
+        margin = self.contracts["maintenance_margin"]
+        return float(np.sum(np.where(np.isnan(margin), by_rate, np.abs(self.held) * margin)))
+
+
+def _check_positions(engine: Engine, books: _Books) -> None:
+    """Compare positions with sums of fills, where no split changed the quantities."""
+    summed, moved = np.zeros(len(books.held)), np.zeros(len(books.held))
+    np.add.at(summed, books.fills["asset"], books.fills["quantity"])
+    np.add.at(moved, books.fills["asset"], np.abs(books.fills["quantity"]))
+    fits = np.abs(summed - books.held) <= _CLOSE * moved
+    assert np.all(fits | books.split), "sum of fills is not the position"
+    assert np.all(engine._store.positions["slot"][books.held == 0.0] == -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.cases import Case
@@ -119,7 +120,7 @@ def run_oracle(case: Case, number: Any = float) -> OracleResult:
         signals=case.signals or None,
         events=events,
     )
-    return result
+    return replace(result, answers=player.answers)
 
 
 def oracle_outcome(result: OracleResult) -> dict[str, list[tuple[Any, ...]]]:

@@ -16,7 +16,7 @@ from tests.oracle_runs import oracle_outcome, run_oracle
 from tests.scripted import Scripted, ScriptedArrays, at
 from tests.translation import engine_config, engine_contracts, engine_limits, engine_models
 
-__all__ = ["Scripted", "ScriptedArrays", "build_engine", "engine_outcome", "feed_of", "oracle_outcome", "run_oracle"]
+__all__ = ["Scripted", "ScriptedArrays", "build_engine", "engine_outcome", "feed_of", "oracle_outcome", "run_oracle", "store_outcome"]
 
 PRICES = ("open", "high", "low", "close")
 FLOWS = ("dividend", "funding", "interest", "interest", "borrow")
@@ -80,7 +80,12 @@ def _plain(value: Any) -> Any:
 
 def engine_outcome(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
     """Return everything that a finished run left behind, NaN as None."""
-    store, assets = engine._store, engine._panels.assets
+    bars = [(float(bar["equity"]), float(bar["cash"])) for bar in engine._store.bars]
+    return store_outcome(engine._store, engine._panels.assets, bars)
+
+
+def store_outcome(store: Any, assets: tuple[str, ...], bars: list[tuple[float, float]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Return what a run left behind in a store; bars: account value and cash of every bar."""
     fields = ("order_id", "asset", "quantity", "price", "timestamp", "bar", "commission", "slippage", "position")
     fills = [tuple(fill[name].item() for name in fields) for fill in store.used_fills()]
     names = ("entry_time", "exit_time", "entry_price", "exit_price", "quantity", "pnl", "pnl_percent", "bars_held")
@@ -99,7 +104,7 @@ def engine_outcome(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
         "orders": [_order(order, assets) for order in store.used_orders()],
         "fills": [(fill[0], assets[fill[1]], *fill[2:]) for fill in fills],
         "trades": trades,
-        "bars": [(float(bar["equity"]), float(bar["cash"])) for bar in store.bars],
+        "bars": bars,
         "flows": [
             (int(flow["bar"]), None if flow["asset"] < 0 else assets[flow["asset"]], FLOWS[flow["kind"]], float(flow["amount"]))
             for flow in store.used_flows()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-__all__ = ["few", "most", "some"]
+__all__ = ["dense", "few", "some"]
 
 _WHOLE: int = settings().max_examples  # conftest has loaded the profile by now
+_NIGHTLY = 20_000
 
-most = settings(max_examples=_WHOLE)
-some = settings(max_examples=max(_WHOLE // 3, 10))
-few = settings(max_examples=max(_WHOLE // 6, 10))
+
+def _share(part: int) -> settings:
+    return settings(max_examples=max(_WHOLE // part, 5))
+
+
+some = _share(3)
+few = _share(6)
+dense = _share(1 if _WHOLE >= _NIGHTLY else 10)  # long runs: by night all of them

@@ -51,17 +51,9 @@ NO_SLOT: int = -1
 
 def bare(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
     """Return a layout without its titles: the compiler spells the whole layout in every symbol, so titles cost time."""
-    fields = {name: entry[:2] for name, entry in (dtype.fields or {}).items() if name in (dtype.names or ())}
-    names = dtype.names or ()
-    return np.dtype(
-        {
-            "names": list(names),
-            "formats": [fields[name][0] for name in names],
-            "offsets": [fields[name][1] for name in names],
-            "itemsize": dtype.itemsize,
-        },
-        align=True,
-    )
+    names, fields = list(dtype.names or ()), dtype.fields or {}
+    places = {"formats": [fields[name][0] for name in names], "offsets": [fields[name][1] for name in names]}
+    return np.dtype({"names": names, **places, "itemsize": dtype.itemsize}, align=True)
 
 
 def _layout(*fields: tuple[str, str, type]) -> np.dtype[np.void]:

@@ -80,8 +80,10 @@ def choose_settings(pick: Chooser, recipe: Recipe, account: str) -> dict[str, An
         options |= some if wanted else {}
     chosen = {name: pick.one_of(values) for name, values in options.items() if pick.chance(50)}
     chosen["account_type"] = account
-    if pick.dyadic and leveraged:
-        chosen["margin_call"] = "ignore"  # restoring divides
+    if pick.dyadic:  # these divide
+        chosen.pop("partial_fills_allowed", None)
+        chosen.pop("short_cash_policy", None)
+        chosen |= {"margin_call": "ignore"} if leveraged else {}
     if leveraged:
         chosen.setdefault("short_maintenance_margin", 0.25)
     if account == "futures":
@@ -185,10 +187,15 @@ def choose_events(pick: Chooser, account: str, assets: tuple[str, ...], bars: in
     kinds = ["dividend", "split", "split"] + ([] if account == "cash" else ["funding"])
     for _ in pick.several(1, 3 + bars // 8, percent=80):
         bar, asset, kind = pick.integer(0, bars - 1), pick.one_of(assets), pick.one_of(kinds)
-        values = {"dividend": [0.5, 0.25, -0.125], "funding": [1 / 1024, -1 / 256], "split": [2.0, 0.5] if pick.dyadic else [2.0, 0.5, 1.5, 1 / 3, 0.01]}
+        values = {
+            "dividend": [0.5, 0.25, 0.125 if account == "cash" else -0.125],
+            "funding": [1 / 1024, -1 / 256],
+            "split": [2.0, 0.5] if pick.dyadic else [2.0, 0.5, 1.5, 1 / 3, 0.01],
+        }
         found[bar, asset, kind] = pick.one_of(values[kind])
     order = ("dividend", "split", "funding")
-    return [(bar, kind, asset, value) for (bar, asset, kind), value in sorted(found.items(), key=lambda e: (e[0][0], e[0][1], order.index(e[0][2])))]
+    keys = sorted(found, key=lambda key: (*key[:2], order.index(key[2])))
+    return [(bar, kind, asset, found[bar, asset, kind]) for bar, asset, kind in keys]
 
 
 def choose_limits(pick: Chooser) -> tuple[tuple[Any, ...], ...]:

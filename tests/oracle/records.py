@@ -169,3 +169,4 @@ class OracleResult:
     positions: dict[str, OraclePosition]
     cash_flows: list[CashFlow] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)  # what the broker said to the actions of a script

@@ -128,10 +128,10 @@ def test_an_account_that_is_worth_nothing_has_infinite_exposure() -> None:
         assert fills(result)[2:] == [(3, 3, -100, 4), (4, 3, -100, 4)]
 
 
-def test_a_position_with_a_pending_exit_is_left_out() -> None:
+def test_a_position_that_is_leaving_in_part_is_reduced_no_further_but_liquidated() -> None:
     limits = [Drawdown(0.25, action, 0.5) for action in ("reduce", "reduce", "liquidate")]
     result = hold(50, 50, limits, (10, 10, 5))
-    assert [order.quantity for order in result.orders[2:]] == [-25, -25]
+    assert [order.quantity for order in result.orders[2:]] == [-25, -25, -50, -50]
     assert [(alert.bar, alert.limit) for alert in result.alerts] == [(2, 0), (2, 1), (2, 2)]
 
 

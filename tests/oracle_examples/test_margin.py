@@ -109,7 +109,7 @@ def test_a_call_counts_what_a_rule_will_release() -> None:
 
 def test_calls_are_recorded() -> None:
     actions: dict[int, Action] = {0: lambda b: b.submit("A", 200)}
-    for how, action in (("restore", "LIQUIDATE"), ("liquidate", "LIQUIDATE"), ("ignore", "WARN")):
+    for how, action in (("restore", "REDUCE"), ("liquidate", "LIQUIDATE"), ("ignore", "WARN")):
         assert run([10, 10, 6], actions, margin_call=how, **MARGIN).alerts == [Alert(2, -1, 200, 300, action)]
 
 

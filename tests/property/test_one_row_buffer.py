@@ -22,8 +22,10 @@ class OneRow:
     def __init__(self, panels: Panels, engine: Any) -> None:
         shape = (1, len(panels.assets))
         self.panels = panels
-        self.market = Market(np.zeros(1, dtype=np.int64), *(np.zeros(shape) for _ in range(4)))
-        self.store = Store(self.market, engine._store.params, engine._store.contracts, engine.config.initial_cash, capacity=1)
+        self.history = engine._store
+        days = np.zeros((3, 1), dtype=np.int64)
+        self.market = Market(days[0], days[1], days[2], *(np.zeros(shape) for _ in range(5)))
+        self.store = Store(self.market, engine._store.terms, engine.config.initial_cash, capacity=1)
         self.store.state["row_step"] = 0
         self.store.state["row"] = 0
         self.store.state["time"] = panels.times[0]
@@ -34,11 +36,13 @@ class OneRow:
         strategy.on_start(self.broker)
         for bar in range(self.panels.bars):
             self.store.bars["time"] = self.panels.times[bar]
-            for name in ("open", "high", "low", "close"):
-                getattr(self.market, name)[0] = self.panels.prices[name][bar]
-            step("open_bar", self.store)
+            for name in ("session", "flags"):
+                self.store.bars[name] = self.history.bars[name][bar]
+            for name in ("open", "high", "low", "close", "volume"):
+                getattr(self.market, name)[0] = getattr(self.history.market, name)[bar]
+            step("proceed", self.store)
             strategy.on_data(None, None, None, self.broker)
-            step("close_bar", self.store)
+            step("proceed", self.store)
             self.equity.append((float(self.store.bars["equity"][0]), float(self.store.bars["cash"][0])))
 
 
