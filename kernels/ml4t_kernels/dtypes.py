@@ -1,9 +1,8 @@
 """Every record layout, each field with a title that gives meaning and unit. Nothing else spells a field.
 
 Rows that kernels walk over begin with the fields that every walk reads, so that the rest stays out of the cache; layouts are
-aligned, and four-byte fields come in pairs. Prices are in
-quote currency per unit, money in account currency, times in ns since 1970-01-01 UTC, quantities are signed (negative =
-sell or short). NaN is "no price".
+aligned, and four-byte fields come in pairs. Prices are in quote currency per unit, money in account currency, times in ns
+since 1970-01-01 UTC, quantities are signed (negative = sell or short). NaN is "no price".
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ NO_SLOT: int = -1
 def bare(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
     """Return a layout without its titles: the compiler spells the whole layout in every symbol, so titles cost time."""
     names, fields = list(dtype.names or ()), dtype.fields or {}
-    places = {"formats": [fields[name][0] for name in names], "offsets": [fields[name][1] for name in names]}
-    return np.dtype({"names": names, **places, "itemsize": dtype.itemsize}, align=True)
+    formats, offsets = [fields[name][0] for name in names], [fields[name][1] for name in names]
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": dtype.itemsize}, align=True)
 
 
 def _layout(*fields: tuple[str, str, type]) -> np.dtype[np.void]:
