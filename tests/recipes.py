@@ -37,6 +37,13 @@ class Regular(bt.Strategy):
             broker.close_position(self.asset)
 
 
+class Unruled(Regular):
+    """The same without rules, for a loop that calls no `on_start`."""
+
+    def on_start(self, broker: bt.Broker) -> None:
+        pass
+
+
 def blocks(text: str) -> dict[str, str]:
     """Return the Python blocks of a page by the heading they stand under; a heading has one at most."""
     found: dict[str, str] = {}
@@ -155,6 +162,7 @@ def context() -> Names:
 
 
 GIVEN: dict[str, Callable[[], Names]] = {
+    "The loop by hand": lambda: {"datafeed": bt.DataFeed(price_frame()), "strategy": Unruled()},
     "Many results": many_results,
     "Signals at trades": signals_on_disk,
     "On disk": finished,

@@ -19,6 +19,7 @@ from tests.recipes import (
     LISTINGS,
     RECIPES,
     Names,
+    Unruled,
     engine_of,
     price_frame,
     run_block,
@@ -44,6 +45,12 @@ def run_of(names: Names, strategy: str | None = None, **settings: Any) -> bt.Bac
 def check_first(names: Names, values: list[Any]) -> None:
     assert names["results"]["num_trades"] == 4
     assert names["results"]["final_value"] == pytest.approx(54_741.0)
+
+
+def check_by_hand(names: Names, values: list[Any]) -> None:
+    engine = bt.Engine(names["datafeed"], Unruled())
+    assert names["broker"].get_account_value() == engine.run()["final_value"]
+    assert len(names["broker"].fills) == engine.result["num_fills"] > 0
 
 
 def check_frames(names: Names, values: list[Any]) -> None:
@@ -222,6 +229,7 @@ def check_presets(names: Names, values: list[Any]) -> None:
 
 CHECKS: dict[str, Callable[[Names, list[Any]], None]] = {
     "First backtest": check_first,
+    "The loop by hand": check_by_hand,
     "Metrics and frames": check_frames,
     "On disk": check_disk,
     "Many results": check_sweep,

@@ -50,7 +50,8 @@ NO_SLOT: int = -1
 
 def bare(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
     """Return a layout without its titles: the compiler spells the whole layout in every symbol, so titles cost time."""
-    names, fields = list(dtype.names or ()), dtype.fields or {}
+    names = list(dtype.names or ())
+    fields: Any = dtype.fields
     formats, offsets = [fields[name][0] for name in names], [fields[name][1] for name in names]
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": dtype.itemsize}, align=True)
 
