@@ -37,6 +37,11 @@ __all__ = [
 TIME_FIELDS = ("entry_time", "exit_time", "timestamp", "created_at", "filled_at", "closed_at", "good_till")
 ORDER_FIELDS = ("order_id", "parent_id", "sibling_id", "entry_order", "exit_order")
 _PREFIX = "ORD-"
+# What the kernels keep in order rows for themselves.
+_BOOKKEEPING = frozenset(
+    ("active_bar", "at_open", "dormant", "eligible_bar", "filled_bar", "has_children", "moved_bar", "position_id")
+    + ("raw_commission", "rule", "session", "triggered")
+)
 
 
 def _words_of(kind: str) -> tuple[str, ...]:
@@ -243,8 +248,8 @@ def _sides(quantity: Any) -> pl.Series:
 
 
 def _with_rest(columns: list[pl.Series], records: Records, panels: Panels) -> list[pl.Series]:
-    """Return the columns and after them every field of the records that is not among them."""
-    made = {column.name for column in columns}
+    """Return the columns and after them every field of the records that is not among them and says something to a reader."""
+    made = {column.name for column in columns} | _BOOKKEEPING
     for name in records.dtype.names or ():
         if name in made:
             continue

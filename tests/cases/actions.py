@@ -12,6 +12,7 @@ __all__ = ["Desk"]
 
 PLAIN = ("market", "market", "limit", "stop")
 ALL = (*PLAIN, "stop_limit", "trailing_stop", "market_on_open", "limit_on_open", "market_on_close", "limit_on_close")
+LEAST_PRICE = 0.5  # the largest tick
 LOTS = (100.0, -100.0, 50.0, -50.0, 200.0, -30.0, 7.0)
 
 
@@ -71,7 +72,8 @@ class Desk:
     def price(self, asset: str) -> float:
         """Return an order price near the market."""
         price = self.levels[asset] + self.pick.number(-2, 2)
-        return price if price > 0.0 or self.levels[asset] < 1.0 else 0.25
+        too_small = 0.0 < price < LEAST_PRICE or (price <= 0.0 and self.levels[asset] >= 1.0)
+        return LEAST_PRICE if too_small else price
 
     def order(self, asset: str) -> tuple[str, dict[str, Any]]:
         """Return the type of an order and its options."""
