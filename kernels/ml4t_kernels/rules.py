@@ -167,7 +167,10 @@ def _tightening(view: _View, book: RuleBook, rule: Record) -> float:
     for step in range(rule["first_step"], rule["first_step"] + rule["steps"]):
         if book.steps[step]["limit"] <= reached:
             trail = book.steps[step]["rate"]
-    return 1.0 if _reaches(view, view.close, view.mark * (1.0 - view.side * trail)) else 0.0
+    if view.mark == 0.0:
+        return 0.0
+    signed = trail if view.mark > 0.0 else -trail
+    return 1.0 if _reaches(view, view.close, view.mark * (1.0 - view.side * signed)) else 0.0
 
 
 @kernel
@@ -271,11 +274,22 @@ def _answer_group(book: RuleBook, row: int) -> None:
 
 
 @kernel
+def _decides(book: RuleBook, first: int, leaf: int) -> bool:
+    """Tell whether every ANY around a rule, from row `first` on, took its answer from there (book: in; leaf: row of the rule)."""
+    for row in range(first, leaf):
+        if book.rules[row]["kind"] == RuleKind.ANY and leaf < row + book.rules[row]["rows"]:
+            chosen = int(book.answers[row, 3])
+            if leaf < chosen or leaf >= chosen + book.rules[chosen]["rows"]:
+                return False
+    return True
+
+
+@kernel
 def _use_targets(book: RuleBook, view: _View, asset: int, row: int) -> None:
     """Mark the targets of scaled exits that have just fired as used (book: in-out; row: the deciding row)."""
     for inside in range(row, row + book.rules[row]["rows"]):
         rule = book.rules[inside]
-        if rule["kind"] == RuleKind.SCALED_EXIT and book.answers[inside, 0] > 0.0:
+        if rule["kind"] == RuleKind.SCALED_EXIT and book.answers[inside, 0] > 0.0 and _decides(book, row, inside):
             memory = book.memory[asset, inside]
             _, step = _scaled(view, book, rule, memory)
             book.memory[asset, inside] = float((0 if isnan(memory) else int(memory)) | (1 << step))

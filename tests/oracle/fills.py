@@ -262,7 +262,8 @@ def cash_after(account: Account, proposal: Proposal) -> Number:
         paid = rules.zero
         if proposal.closing > 0:
             position = account.positions[asset]
-            paid = signed(proposal.closing, proposal.p) * (price - position.basis) * m
+            closed = proposal.p if proposal.new == 0 else signed(proposal.closing, proposal.p)
+            paid = closed * (price - position.basis) * m
         return account.cash + paid - proposal.commission
     cash = account.cash - (q * price) * m - proposal.commission
     if q > 0 and proposal.opening > 0 and not rules.leveraged:

@@ -2,59 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t_backtest.broker import Broker
-from ml4t_backtest.calls import step
-from ml4t_backtest.panels import Panels
-from ml4t_backtest.store import Market, Store
-from tests.cases import dense_case
-from tests.outcomes import Scripted, build_engine, engine_outcome
+from tests.cases import FAMILIES, Case, dense_case, rich_case
+from tests.hosts import ByHand
+from tests.outcomes import build_engine, engine_outcome
+from tests.profiles import dense, few
+
+SEEDS = st.integers(0, 2**32 - 1)
+NEEDS_HISTORY = ("value_at_risk", "conditional")  # measured over account values of many bars, which one row does not hold
 
 
-class OneRow:
-    """A host that holds a single bar: it writes the row, opens the bar, asks the strategy, closes the bar."""
-
-    def __init__(self, panels: Panels, engine: Any) -> None:
-        shape = (1, len(panels.assets))
-        self.panels = panels
-        self.history = engine._store
-        days = np.zeros((3, 1), dtype=np.int64)
-        self.market = Market(days[0], days[1], days[2], *(np.zeros(shape) for _ in range(5)))
-        self.store = Store(self.market, engine._store.terms, engine.config.initial_cash, capacity=1)
-        self.store.state["row_step"] = 0
-        self.store.state["row"] = 0
-        self.store.state["time"] = panels.times[0]
-        self.broker = Broker(self.store, panels)
-        self.equity: list[tuple[float, float]] = []
-
-    def run(self, strategy: Scripted) -> None:
-        strategy.on_start(self.broker)
-        for bar in range(self.panels.bars):
-            self.store.bars["time"] = self.panels.times[bar]
-            for name in ("session", "flags"):
-                self.store.bars[name] = self.history.bars[name][bar]
-            for name in ("open", "high", "low", "close", "volume"):
-                getattr(self.market, name)[0] = getattr(self.history.market, name)[bar]
-            step("proceed", self.store)
-            strategy.on_data(None, None, None, self.broker)
-            step("proceed", self.store)
-            self.equity.append((float(self.store.bars["equity"][0]), float(self.store.bars["cash"][0])))
+def without_history(case: Case) -> Case:
+    """Return the case without what only the engine or only a history can do."""
+    limits = tuple(limit for limit in case.limits if limit[0] not in NEEDS_HISTORY)
+    settings = {name: value for name, value in case.settings.items() if name != "close_at_end"}
+    return replace(case, limits=limits, settings=settings)
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_one_row_at_a_time_equals_the_run_over_the_history(seed: int) -> None:
-    case = dense_case(seed, bars=30)
+def assert_equal(case: Case) -> None:
+    """Compare the engine with a host of one row."""
     engine = build_engine(case)
     engine.run()
-    live = OneRow(engine._panels, engine)
-    live.run(Scripted(case))
-    history = engine_outcome(engine)
-    assert live.equity == history["bars"]
-    assert live.store.used_fills().tolist() == engine._store.used_fills().tolist()
-    assert live.store.used_trades().tolist() == engine._store.used_trades().tolist()
-    assert live.store.used_orders()["status"].tolist() == engine._store.used_orders()["status"].tolist()
+    live = ByHand(case, one_row=True)
+    live.run()
+    assert live.outcome() == engine_outcome(engine)
+
+
+@few
+@given(SEEDS)
+def test_one_row_at_a_time_equals_the_run_over_the_history(seed: int) -> None:
+    assert_equal(dense_case(seed, bars=30))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@dense
+@given(seed=SEEDS)
+def test_every_part_of_the_rule_book_one_row_at_a_time(family: str, seed: int) -> None:
+    assert_equal(without_history(rich_case(seed, family, bars=25)))
