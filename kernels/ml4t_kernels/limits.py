@@ -11,7 +11,7 @@ from .codes import BarFlag, ExitReason, LimitAction, LimitKind, OrderReason, Ord
 from .dtypes import NO_PRICE, FloatArray, Record, Records
 from .ledger import Bar, Ledger
 from .liquidation import pending_exit, write_alert
-from .orders import cancel_orphans, finish, submit_exit
+from .orders import LEAST_QUANTITY, cancel_orphans, finish, submit_exit
 from .participation import rounded_up
 
 __all__ = ["run_limits"]
@@ -119,6 +119,8 @@ def _reduce(ledger: Ledger, limit: Record, part: float) -> None:
         if own <= 0.0:
             continue
         units = size if own >= 1.0 else min(size, rounded_up(size * own, contract["lot_size"]))
+        if units <= LEAST_QUANTITY:
+            continue
         submit_exit(ledger, asset, -units if position["quantity"] > 0.0 else units, ExitReason.RISK_LIQUIDATION, 0, NO_PRICE)
 
 

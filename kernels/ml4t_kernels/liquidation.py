@@ -9,7 +9,7 @@ from .codes import ExitReason, LimitAction, MarginCallPolicy, OrderStatus, Stage
 from .dtypes import NO_PRICE, Record, Records
 from .ledger import Bar, Ledger
 from .margin import maintenance_requirement
-from .orders import remaining_quantity, submit_exit
+from .orders import LEAST_QUANTITY, remaining_quantity, submit_exit
 from .participation import rounded_up
 
 __all__ = ["margin_call", "pending_exit", "write_alert"]
@@ -65,6 +65,8 @@ def _reduce(ledger: Ledger, bar: Bar, excess: float, worst: bool) -> None:  # no
             if asset < 0 or ledger.positions[asset]["exit_order"] > before:
                 continue
             position = ledger.positions[asset]
+            if abs(position["quantity"]) <= LEAST_QUANTITY:
+                continue
             price = _worst_price(bar, asset, position) if worst else position["current_price"]
             need = maintenance_requirement(ledger.contracts[asset], position["quantity"], price)
             leaving = pending_exit(ledger, position)
@@ -76,6 +78,8 @@ def _reduce(ledger: Ledger, bar: Bar, excess: float, worst: bool) -> None:  # no
         size = abs(position["quantity"])
         part = size if everything else rounded_up(excess / (largest / size), ledger.contracts[chosen]["lot_size"])
         part = min(part, size)
+        if part <= LEAST_QUANTITY:
+            return
         excess -= part * (largest / size)
         at = _worst_price(bar, chosen, position) if worst and not isnan(bar.close[chosen]) else NO_PRICE
         submit_exit(ledger, chosen, -part if position["quantity"] > 0.0 else part, ExitReason.MARGIN_CALL, 0, at)
@@ -101,7 +105,7 @@ def margin_call(ledger: Ledger, bar: Bar, alerts: Records) -> int:
         value += held * (price - position["basis"]) * contract["multiplier"]
         own = maintenance_requirement(contract, held, price)
         need += own
-        pending += pending_exit(ledger, position) * (own / abs(held))
+        pending += min(pending_exit(ledger, position), abs(held)) * (own / abs(held))
     if value >= need:
         return StepStatus.OK.value
     if state["order_count"] + state["open_count"] > state["order_capacity"]:

@@ -156,7 +156,7 @@ def _act(account: Account, limit: Any, measure: Number, bound: Number) -> None:
         for asset, position in list(account.positions.items()):
             leaving = account.pending_exit(asset)
             if leaving is None or leaving.left < abs(position.quantity):
-                exit_order(account, asset, abs(position.quantity), "risk_liquidation")
+                _exit(account, asset, abs(position.quantity))
     elif limit.action == "halt":
         account.halted = True
         for order in account.pending:
@@ -174,7 +174,12 @@ def _reduce(account: Account, limit: Any, measure: Number, bound: Number) -> Non
         if part > 0:
             whole = abs(account.quantity(asset))
             size = steps_up(account.rules.number, part * whole, account.rules.lots[asset])
-            exit_order(account, asset, min(size, whole), "risk_liquidation")
+            _exit(account, asset, min(size, whole))
+
+
+def _exit(account: Account, asset: str, size: Number) -> None:
+    if size > account.rules.smallest_order:
+        exit_order(account, asset, size, "risk_liquidation")
 
 
 def _part(account: Account, limit: Any, measure: Number, bound: Number, v: Number) -> Number:

@@ -40,7 +40,9 @@ def _call(account: Account, value: Number) -> list[OracleOrder]:
     if how == "ignore":
         return []
     if how == "liquidate":
-        free = [asset for asset, need in _by_requirement(account) if need > 0 and not _is_leaving(account, asset)]
+        least = account.rules.smallest_order
+        needy = [asset for asset, need in _by_requirement(account) if need > 0 and abs(account.quantity(asset)) > least]
+        free = [asset for asset in needy if not _is_leaving(account, asset)]
         return [exit_order(account, asset, abs(account.quantity(asset)), "margin_call") for asset in free]
     return _restore(account, required, value)
 
@@ -71,7 +73,11 @@ def _restore(account: Account, required: Number, value: Number) -> list[OracleOr
         if not excess > 0 or not per_unit[asset] > 0 or account.pending_exit(asset) is not None:
             continue
         whole = abs(account.quantity(asset))
+        if whole <= account.rules.smallest_order:
+            continue
         size = min(steps_up(account.rules.number, excess / per_unit[asset], account.rules.lots[asset]), whole)
+        if size <= account.rules.smallest_order:
+            break
         excess = excess - size * per_unit[asset]
         made.append(exit_order(account, asset, size, "margin_call"))
     return made
