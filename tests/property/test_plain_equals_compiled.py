@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml4t_kernels._jit import COMPILED
-from tests.cases import Case, cases, dense_case
+from tests.cases import FAMILIES, Case, cases, dense_case, family_cases, rich_case
 from tests.outcomes import build_engine, engine_outcome
+from tests.profiles import dense, few, some
 
 ROOT = Path(__file__).parents[2]
 Ask = Callable[[Case, bool], Any]
@@ -42,15 +43,28 @@ def plain() -> Iterator[Ask]:
         worker.stdin.close()
 
 
+@some
 @given(case=cases(), arrays=st.just(False))
 def test_short_runs(plain: Ask, case: Case, arrays: bool) -> None:
     _compare(plain, case, arrays=arrays)
 
 
-@settings(max_examples=25)
+@dense
 @given(seed=st.integers(0, 2**32 - 1), arrays=st.booleans())
 def test_long_dense_runs(plain: Ask, seed: int, arrays: bool) -> None:
     _compare(plain, dense_case(seed, arrays=arrays, bars=25), arrays=arrays)
+
+
+@few
+@given(case=st.sampled_from(FAMILIES).flatmap(family_cases))
+def test_short_runs_of_the_whole_rule_book(plain: Ask, case: Case) -> None:
+    _compare(plain, case, arrays=False)
+
+
+@dense
+@given(seed=st.integers(0, 2**32 - 1), family=st.sampled_from(FAMILIES))
+def test_long_dense_runs_of_the_whole_rule_book(plain: Ask, seed: int, family: str) -> None:
+    _compare(plain, rich_case(seed, family, bars=15), arrays=False)
 
 
 def _compare(plain: Ask, case: Case, *, arrays: bool) -> None:
