@@ -30,7 +30,7 @@ def feed_of(case: Case) -> DataFeed:
         for number, bar in enumerate(case.bars)
         for asset, values in sorted(bar.items(), key=lambda item: case.assets.index(item[0]))
     ]
-    schema = {"timestamp": pl.Datetime("us"), "symbol": pl.String, **dict.fromkeys((*PRICES, *case.columns), pl.Float64)}
+    schema: dict[str, Any] = {"timestamp": pl.Datetime("us"), "symbol": pl.String, **dict.fromkeys((*PRICES, *case.columns), pl.Float64)}
     return DataFeed(
         pl.DataFrame(rows, schema=schema, orient="row"),
         _signals_of(case, times),
@@ -48,13 +48,13 @@ def _signals_of(case: Case, times: list[Any]) -> pl.DataFrame | None:
         if case.signals and asset in bar
     ]
     names = list(next(iter(case.signals[0].values()))) if case.signals else []
-    schema = {"timestamp": pl.Datetime("us"), "symbol": pl.String, **dict.fromkeys(names, pl.Float64)}
+    schema: dict[str, Any] = {"timestamp": pl.Datetime("us"), "symbol": pl.String, **dict.fromkeys(names, pl.Float64)}
     return pl.DataFrame(rows, schema=schema, orient="row") if rows else None
 
 
 def _events_of(case: Case) -> pl.DataFrame | None:
     rows = [(at(case.times[bar]), asset, kind, value) for bar, kind, asset, value in case.events]
-    schema = {"timestamp": pl.Datetime("us"), "asset": pl.String, "kind": pl.String, "value": pl.Float64}
+    schema: dict[str, Any] = {"timestamp": pl.Datetime("us"), "asset": pl.String, "kind": pl.String, "value": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row") if rows else None
 
 
@@ -88,7 +88,7 @@ def store_outcome(store: Any, assets: tuple[str, ...], bars: list[tuple[float, f
     """Return what a run left behind in a store; bars: account value and cash of every bar."""
     fields = ("order_id", "asset", "quantity", "price", "timestamp", "bar", "commission", "slippage", "position")
     fills = [tuple(fill[name].item() for name in fields) for fill in store.used_fills()]
-    names = ("entry_time", "exit_time", "entry_price", "exit_price", "quantity", "pnl", "pnl_percent", "bars_held")
+    names: tuple[str, ...] = ("entry_time", "exit_time", "entry_price", "exit_price", "quantity", "pnl", "pnl_percent", "bars_held")
     names += ("commission", "entry_slippage", "exit_slippage", "slippage", "mfe", "mae", "multiplier")
     trades = [
         (
@@ -125,7 +125,16 @@ def _reason_of_exit(record: Any) -> str:
 
 
 def _position(position: Any, asset: str, bar: int) -> tuple[Any, ...]:
-    names = ("quantity", "initial_quantity", "entry_price", "current_price", "basis", "entry_commission", "entry_slippage", "signal_price")
+    names: tuple[str, ...] = (
+        "quantity",
+        "initial_quantity",
+        "entry_price",
+        "current_price",
+        "basis",
+        "entry_commission",
+        "entry_slippage",
+        "signal_price",
+    )
     names += ("high_water_mark", "low_water_mark", "max_favorable_excursion", "max_adverse_excursion")
     return asset, *(_plain(position[name].item()) for name in names), bar - int(position["entry_bar"])
 

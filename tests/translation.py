@@ -108,7 +108,7 @@ def _engine_slippage(kind: str, *numbers: Any) -> Any:
 
 def engine_contracts(case: Case) -> dict[str, ContractSpec]:
     """Return the contract specs of a case."""
-    specs = {asset: {"multiplier": multiplier} for asset, multiplier in case.multipliers.items()}
+    specs: dict[str, dict[str, Any]] = {asset: {"multiplier": multiplier} for asset, multiplier in case.multipliers.items()}
     for asset, given in case.contracts.items():
         kind = "future" if given.get("future") else "equity"
         specs[asset] = {"asset_class": kind, **{name: value for name, value in given.items() if name != "future"}}

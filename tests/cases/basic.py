@@ -126,7 +126,9 @@ def dense_case(seed: int, *, dyadic: bool = False, arrays: bool = False, bars: i
 
 
 def _step(rng: random.Random, level: dict[str, float], asset: str, *, dyadic: bool) -> OHLC:
-    move = (lambda: rng.randint(-8, 8) / 4) if dyadic else (lambda: rng.gauss(0.0, 1.0))
+    def move() -> float:
+        return rng.randint(-8, 8) / 4 if dyadic else rng.gauss(0.0, 1.0)
+
     open_ = max(level[asset] + move(), 5.0)
     close = max(open_ + move(), 5.0)
     level[asset] = close

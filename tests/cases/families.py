@@ -41,7 +41,8 @@ def make_case(pick: Chooser, recipe: Recipe, count: int | None = None) -> Case:
     desk = Desk(pick, recipe, assets, len(rules))
     market = _Market(pick, assets, columns)
     desk.levels, desk.day = market.levels, 1
-    bars, script, days = [], [desk.actions()], []
+    bars, script = [], [desk.actions()]
+    days: list[int] = []
     for _ in range(count or pick.integer(*recipe.bars)):
         if days:
             desk.day += pick.one_of([1, 0, 0, 0, 3]) if recipe.sessions else 1

@@ -94,7 +94,9 @@ def test_bars_without_prices_change_nothing(seed: int, places: list[int]) -> Non
     case = rich_case(seed, "rules", bars=12)
     case = replace(case, rules=tuple(rule for rule in case.rules if "time_exit" not in str(rule)) or (("stop_loss", 0.03),), days=())
     rules = len(case.rules)
-    script = tuple(tuple((*a[:3], None if a[3] is None else a[3] % rules) if a[0] == "rule" else a for a in actions) for actions in case.script)
+    script = tuple(
+        tuple((*a[:3], None if a[3] is None else a[3] % rules) if a[0] == "rule" else a for a in actions) for actions in case.script
+    )
     case = replace(case, script=script)
     here, there = ran(case), ran(stretched(case, places))
     assert without(here["orders"], 20) == without(there["orders"], 20)
