@@ -26,15 +26,15 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
-from numba.np import numpy_support
+from numba.np import arrayobj, numpy_support
 
 __all__ = [
     "COMPILED",
     "array_at",
+    "array_kernel",
     "bind",
     "cache_folder",
     "call_function",
@@ -50,7 +50,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # numba sets these at run time, where type checkers do not see them
-carray: Any = numba.carray  # type: ignore[attr-defined]
 config: Any = numba.config  # pyright: ignore[reportPrivateImportUsage]
 
 COMPILED: bool = not config.DISABLE_JIT
@@ -62,7 +61,8 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "no_cfunc
 # Kernels that only other kernels call need no wrapper for Python: without it a cold start takes half the time. LLVM inlines
 # them (an array argument is seven words to push, a ledger sixty), which halves the cost of a quiet bar and is free to compile,
 # unlike numba's own way of inlining.
-_INNER: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "forceinline": True}
+# They own no memory either: arrays belong to the host, so counting references would be work for nothing.
+_INNER: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "forceinline": True, "_nrt": False}
 
 
 def source_digest(folder: Path | None = None) -> str:
@@ -218,9 +218,18 @@ class _InnerKernel(CPUDispatcher):
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` for use inside other kernels; its code lands in the cache of the entry that calls it.
 
-    Called from Python it runs as plain Python, as do the kernels that it calls.
+    Called from Python it runs as plain Python, as do the kernels that it calls. It makes no array and no slice of one.
     """
-    compiled = numba.njit(**_INNER)(function)
+    return _inner(function, _INNER)
+
+
+def array_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` as `kernel` does, for one that makes arrays."""
+    return _inner(function, {**_INNER, "_nrt": True})
+
+
+def _inner(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
+    compiled = numba.njit(**options)(function)
     if COMPILED:
         compiled.__class__ = _InnerKernel
     return cast("Callable[P, R]", compiled)
@@ -266,18 +275,27 @@ if COMPILED:
         _link_inner_kernels()
 
     @intrinsic
-    def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - numba fixes the signature
-        """Turn an int64 into a void pointer, which `carray` takes."""
+    def _array_at(typing_context: Any, address: Any, length: Any, dtype: Any) -> Any:  # noqa: ARG001 - numba fixes the signature
+        """Make an array of memory that the host owns: nothing is copied, counted or freed."""
+        item = dtype.dtype if isinstance(dtype, types.DType) else dtype.instance_type
+        made = types.Array(item, 1, "C")
 
-        def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        def codegen(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            array = context.make_array(made)(context, builder)
+            size = context.get_constant(types.intp, arrayobj.get_itemsize(context, made))  # type: ignore[no-untyped-call]
+            arrayobj.populate_array(  # type: ignore[no-untyped-call]
+                array,
+                data=builder.inttoptr(arguments[0], array.data.type),
+                shape=[arguments[1]],
+                strides=[size],
+                itemsize=size,
+                meminfo=None,
+            )
+            return array._getvalue()
 
-        return types.voidptr(types.int64), codegen
+        return made(types.int64, types.intp, dtype), codegen
 
-    def _array_at(address: int, length: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        return carray(_pointer(address), (length,), dtype)  # type: ignore[call-arg, no-any-return]
-
-    array_at = kernel(_array_at)
+    array_at = cast("Callable[[int, int, npt.DTypeLike], npt.NDArray[Any]]", _array_at)  # pyright: ignore[reportAssignmentType]
 
     @intrinsic
     def _call(typing_context: Any, address: Any, number: Any, first: Any, second: Any, third: Any) -> Any:  # noqa: ARG001

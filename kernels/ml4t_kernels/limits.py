@@ -6,7 +6,7 @@ from math import inf, isnan
 
 import numpy as np
 
-from ._jit import array_at, kernel
+from ._jit import array_at, array_kernel, kernel
 from .codes import BarFlag, ExitReason, LimitAction, LimitKind, OrderReason, OrderStatus, Stage, StepStatus
 from .dtypes import NO_PRICE, FloatArray, Record, Records
 from .ledger import Bar, Ledger
@@ -49,7 +49,7 @@ def _exposure(ledger: Ledger, limit: Record) -> float:
     return total / equity  # type: ignore[no-any-return]
 
 
-@kernel
+@array_kernel
 def _value_at_risk(limit: Record, equities: FloatArray) -> float:
     """Return the (conditional) value at risk of the last returns as a positive fraction; 0 while there are too few.
 

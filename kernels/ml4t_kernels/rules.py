@@ -262,7 +262,8 @@ def _answer_group(book: RuleBook, row: int) -> None:
         part = book.answers[inside, 0]
         if rule["kind"] == RuleKind.ANY:
             if part > 0.0:
-                answer[:] = book.answers[inside]
+                for place in range(len(answer)):
+                    answer[place] = book.answers[inside, place]
                 return
         elif part <= 0.0:
             answer[0] = 0.0
@@ -325,8 +326,9 @@ def _decide(ledger: Ledger, book: RuleBook, bar: Bar, asset: int, first: int) ->
     view = _view(params, position, bar, asset)
     if book.remembered[asset] != position["position_id"]:
         book.remembered[asset] = position["position_id"]
-        book.memory[asset, :] = nan
-        book.inputs[asset, :] = nan
+        for row in range(len(book.rules)):
+            book.memory[asset, row] = nan
+            book.inputs[asset, row] = nan
     simple = book.rules[first]["simple"] == 1
     if simple and _answer_simple(ledger, book, view, asset, first) <= 0.0:
         return True

@@ -6,7 +6,7 @@ from math import inf, isnan
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import array_kernel
 from .codes import EntryPriority, PriceField, Stage
 from .fill import market_price
 from .ledger import Bar, Ledger
@@ -14,7 +14,7 @@ from .ledger import Bar, Ledger
 __all__ = ["sort_entries"]
 
 
-@kernel
+@array_kernel
 def sort_entries(ledger: Ledger, bar: Bar) -> None:
     """Write the live orders into `turns` by notional at the pass price, unpriced ones last, and go on to the next stage.
 
