@@ -38,10 +38,10 @@ TIME_FIELDS = ("entry_time", "exit_time", "timestamp", "created_at", "filled_at"
 ORDER_FIELDS = ("order_id", "parent_id", "sibling_id", "entry_order", "exit_order")
 _PREFIX = "ORD-"
 # What the kernels keep in order rows for themselves.
-_BOOKKEEPING = frozenset(
-    ("active_bar", "at_open", "dormant", "eligible_bar", "filled_bar", "has_children", "moved_bar", "position_id")
-    + ("raw_commission", "rule", "session", "triggered")
-)
+_BOOKKEEPING = {
+    *("active_bar", "at_open", "dormant", "eligible_bar", "filled_bar", "has_children", "moved_bar", "position_id"),
+    *("raw_commission", "rule", "session", "triggered"),
+}
 
 
 def _words_of(kind: str) -> tuple[str, ...]:
