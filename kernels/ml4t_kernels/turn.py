@@ -113,7 +113,7 @@ def _wanted(ledger: Ledger, order: Record, held: float) -> float:
     if order["parent_id"] != 0:
         parent = ledger.orders[order["parent_id"] - 1]
         if parent["status"] == OrderStatus.PENDING:
-            room = abs(parent["filled_quantity"]) - abs(order["filled_quantity"])
+            room = max(abs(parent["filled_quantity"]) - abs(order["filled_quantity"]), 0.0)
             if abs(quantity) > room:
                 quantity = room if quantity > 0.0 else -room
     return quantity

@@ -206,6 +206,13 @@ def test_a_yielding_stop_limit_order_is_triggered() -> None:
     assert outcome["orders"][0][19] is True
 
 
+def test_a_child_that_has_more_than_its_parent_after_a_split_waits() -> None:
+    both = {"A0": FLAT, "A1": FLAT}
+    script = {-1: [order("A0", 50.0, displayed_quantity=10.0), order("A1", 50.0, parent=0)]}
+    _, outcome = ran([both] * 4, script, events=((2, "split", "A1", 3.0),))
+    assert [fill[1:3] for fill in outcome["fills"] if fill[1] == "A1"] == [("A1", 10.0), ("A1", 10.0)]
+
+
 class OnStart(ArrayStrategy):
     """Buys with whole rows before the first bar."""
 
