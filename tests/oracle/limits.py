@@ -173,7 +173,7 @@ def _reduce(account: Account, limit: Any, measure: Number, bound: Number) -> Non
         part = _part(account, limit, measure, bound, v)
         if part > 0:
             whole = abs(account.quantity(asset))
-            size = steps_up(account.rules.number, part * whole, account.rules.lots[asset])
+            size = whole if part >= 1 else steps_up(account.rules.number, part * whole, account.rules.lots[asset])
             _exit(account, asset, min(size, whole))
 
 
