@@ -11,7 +11,7 @@ Action: TypeAlias = tuple[Any, ...]
 OHLC: TypeAlias = tuple[float | None, ...]
 
 DAY_NS = 86_400_000_000_000
-HOUR_NS = 3_600_000_000_000
+QUARTER_NS = 900_000_000_000  # between the bars of a day
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,4 @@ class Case:
     def times(self) -> list[int]:
         """Times of the bars in ns."""
         days = self.days or tuple(range(1, len(self.bars) + 1))
-        return [day * DAY_NS + (days[: bar + 1].count(day) - 1) * HOUR_NS for bar, day in enumerate(days)]
+        return [day * DAY_NS + (days[: bar + 1].count(day) - 1) * QUARTER_NS for bar, day in enumerate(days)]
