@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.config import Mode
     from ml4t_backtest.contracts import ContractSpec
     from ml4t_backtest.panels import Panels
+    from ml4t_backtest.sessions import SessionConfig
     from ml4t_backtest.trading_stats import AssetTradingStats, StatsBook
     from ml4t_backtest.types import Fill, Trade
 
@@ -225,6 +226,16 @@ class Broker(OrderEntry, Rebalancing):
     def configure_stats(self, **settings: Any) -> None:
         """Change what statistics keep; arguments of `StatsBook.configure`."""
         self.stats.configure(**settings)
+
+    def set_session_config(self, config: SessionConfig) -> None:
+        """Keep the statistics of the session by the sessions of a `SessionConfig`; they start at 0 with each."""
+        from ml4t_backtest.frames import time_series
+        from ml4t_backtest.sessions import align_to_sessions
+
+        times = time_series("timestamp", self._panels.times, self._panels.zone).to_frame()
+        days = align_to_sessions(times, config)["session_date"].to_physical().to_numpy()
+        self.stats.configure(track_session_stats=True)
+        self.stats.set_sessions(days)
 
     def get_trades(self, asset: str | None = None, last_n: int | None = None) -> list[Trade]:
         """Return the finished trades so far, of an asset, the last n."""

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml4t_backtest import DataFeed, Engine, SessionConfig, Strategy
 from ml4t_backtest.config import BacktestConfig, StatsConfig
 from ml4t_backtest.lowering.contracts import lower_contracts
 from ml4t_backtest.lowering.params import lower_params
@@ -223,3 +225,23 @@ def test_asking_often_gives_what_asking_once_gives(events: list[tuple[int, str, 
         assert math.isclose(stats.total_realized_pnl, math.fsum(pnls), abs_tol=1e-9)
         assert math.isclose(stats.session_realized_pnl, math.fsum(here), abs_tol=1e-9)
         assert [trade.pnl for trade in book.get_trades(asset)] == pnls
+
+
+def test_sessions_of_a_calendar_through_the_broker() -> None:
+    stamps = [datetime(2024, 1, 8, 16, 30), datetime(2024, 1, 8, 17, 30), datetime(2024, 1, 9, 10, 0), datetime(2024, 1, 9, 18, 0)]
+    frame = pl.DataFrame({"timestamp": stamps, "asset": "A", "close": [10.0, 11.0, 12.0, 13.0]})
+    seen = []
+
+    class Daily(Strategy):
+        def on_start(self, broker: Any) -> None:
+            broker.set_session_config(SessionConfig("CME_Equity", timezone="America/Chicago", session_start_time="17:00"))
+
+        def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
+            seen.append(broker.get_asset_stats("A").session_trades)
+            if broker.get_position("A"):
+                broker.close_position("A")
+            else:
+                broker.submit_order("A", 1)
+
+    Engine(DataFeed(frame), Daily()).run()
+    assert seen == [0, 0, 1, 0]  # sold at 17:30, in the session of the 9th; the bar of 18:00 belongs to the 10th
