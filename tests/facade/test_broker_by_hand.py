@@ -76,7 +76,7 @@ def compared(case: Case) -> None:
     assert found == wanted
     assert broker.equity_curve == engine.result.equity_curve
     assert broker.fills == engine.broker.fills
-    assert broker.trades == engine.broker.trades
+    assert repr(broker.trades) == repr(engine.broker.trades)  # a move from an entry price of 0 is NaN, which equals nothing
     assert broker.cash == engine.broker.cash
     assert list(broker.positions) == list(engine.broker.positions)
     assert [order.history for order in broker.orders] == [order.history for order in engine.broker.orders]
