@@ -13,8 +13,9 @@ from ml4t_backtest.result import BacktestResult
 from tests.identities import check_identities
 
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
-settings.register_profile("default", deadline=None, max_examples=150, suppress_health_check=quiet)
-settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=quiet)
+# The first two draw the same examples on every machine, the others new ones every time.
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=150, suppress_health_check=quiet)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=25, suppress_health_check=quiet)
 settings.register_profile("long", deadline=None, max_examples=5_000, suppress_health_check=quiet)
 settings.register_profile("nightly", deadline=None, max_examples=20_000, suppress_health_check=quiet)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick" if os.environ.get("NUMBA_DISABLE_JIT") == "1" else "default"))

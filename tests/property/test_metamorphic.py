@@ -88,8 +88,9 @@ def test_an_order_in_two_halves_is_the_same_order(seed: int) -> None:
     assert {row[:2] for row in whole["positions"]} == {row[:2] for row in halves["positions"]}  # a half may close what the whole flips
 
 
+# Not after the last bar: orders that are still pending would have one more turn there.
 @few
-@given(seed=SEEDS, places=st.lists(st.integers(0, 11), max_size=8))
+@given(seed=SEEDS, places=st.lists(st.integers(0, 10), max_size=8))
 def test_bars_without_prices_change_nothing(seed: int, places: list[int]) -> None:
     case = rich_case(seed, "rules", bars=12)
     case = replace(case, rules=tuple(rule for rule in case.rules if "time_exit" not in str(rule)) or (("stop_loss", 0.03),), days=())
