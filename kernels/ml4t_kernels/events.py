@@ -8,7 +8,7 @@ from .codes import EventKind, FlowKind, OrderReason, OrderStatus, Stage, StepSta
 from .dtypes import Record, Records
 from .ledger import Bar, Ledger
 from .margin import DUST
-from .orders import cancel_orphans, finish, remaining_quantity
+from .orders import end, remaining_quantity
 from .participation import rounded_down
 
 __all__ = ["run_events"]
@@ -53,9 +53,7 @@ def _split_orders(ledger: Ledger, asset: int, ratio: float) -> None:
         order["trail_amount"] /= ratio
         order["signal_price"] /= ratio
         if remaining_quantity(order) * order["quantity"] <= 0.0:
-            finish(ledger.state[0], order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
-            if order["has_children"] == 1:
-                cancel_orphans(ledger)
+            end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
 
 
 @kernel

@@ -11,7 +11,13 @@ from .margin import available_cash, check_buying_power, check_cash, check_short,
 from .orders import LEAST_QUANTITY
 from .participation import rounded_down
 
-__all__ = ["affordable", "check_limits", "check_money", "commission_of"]
+__all__ = ["affordable", "check_limits", "check_money", "commission_of", "is_for_money"]
+
+
+@kernel
+def is_for_money(reason: int) -> bool:
+    """Tell whether an order is refused for want of money (reason: code OrderReason)."""
+    return reason == OrderReason.INSUFFICIENT_CASH or reason == OrderReason.INSUFFICIENT_BUYING_POWER
 
 
 @kernel

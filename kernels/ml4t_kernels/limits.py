@@ -11,7 +11,7 @@ from .codes import BarFlag, ExitReason, LimitAction, LimitKind, OrderReason, Ord
 from .dtypes import NO_PRICE, FloatArray, Record, Records
 from .ledger import Bar, Ledger
 from .liquidation import pending_exit, write_alert
-from .orders import LEAST_QUANTITY, cancel_orphans, finish, submit_exit
+from .orders import LEAST_QUANTITY, end, submit_exit
 from .participation import rounded_up
 
 __all__ = ["run_limits"]
@@ -142,9 +142,7 @@ def _act(ledger: Ledger, limit: Record, value: float, bound: float) -> None:
         for place in range(state["live_count"]):
             order = ledger.orders[ledger.live[place]]
             if order["status"] == OrderStatus.PENDING and order["reduce_only"] == 0:
-                finish(state, order, OrderStatus.CANCELLED, OrderReason.HALTED)
-                if order["has_children"] == 1:
-                    cancel_orphans(ledger)
+                end(ledger, order, OrderStatus.CANCELLED, OrderReason.HALTED)
 
 
 @kernel

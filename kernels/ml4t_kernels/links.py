@@ -9,7 +9,7 @@ from .codes import BarFlag, BracketPriority, ChildActivation, OrderReason, Order
 from .dtypes import Record
 from .fill import base_price, is_satisfied, move_trail, quote_for, rests
 from .ledger import Bar, Ledger, Quote
-from .orders import NO_LEFT, cancel_orphans, finish, remaining_quantity
+from .orders import end, has_nothing_left
 
 __all__ = ["is_due", "release_siblings", "trades_at_open", "wake_children", "yields"]
 
@@ -132,14 +132,10 @@ def wake_children(ledger: Ledger, order: Record, at_open: bool) -> None:  # noqa
 @kernel
 def release_siblings(ledger: Ledger, order: Record, quantity: float) -> None:
     """Take a fill off what is left of the other members of its group (ledger: in-out, order: in, quantity: unsigned)."""
-    state = ledger.state[0]
     other = ledger.orders[order["sibling_id"] - 1]
     while other["order_id"] != order["order_id"]:
         if other["status"] == OrderStatus.PENDING:
             other["released_quantity"] += quantity if other["quantity"] > 0.0 else -quantity
-            left = remaining_quantity(other)
-            if left * other["quantity"] <= 0.0 or abs(left) <= NO_LEFT * abs(other["quantity"]):
-                finish(state, other, OrderStatus.CANCELLED, OrderReason.SIBLING_FILLED)
-                if other["has_children"] == 1:
-                    cancel_orphans(ledger)
+            if has_nothing_left(other):
+                end(ledger, other, OrderStatus.CANCELLED, OrderReason.SIBLING_FILLED)
         other = ledger.orders[other["sibling_id"] - 1]

@@ -15,14 +15,15 @@ from .participation import rounded_down
 
 __all__ = [
     "LEAST_QUANTITY",
-    "NO_LEFT",
     "NO_ORDER",
     "NO_ROOM",
     "cancel",
     "cancel_orphans",
     "cancel_since",
     "drop_finished",
+    "end",
     "finish",
+    "has_nothing_left",
     "join_siblings",
     "link_child",
     "remaining_quantity",
@@ -52,11 +53,29 @@ def remaining_quantity(order: Record) -> float:
 
 
 @kernel
+def has_nothing_left(order: Record) -> bool:
+    """Tell whether an order is filled or released, up to rounding (order: in)."""
+    left = remaining_quantity(order)
+    return left * order["quantity"] <= 0.0 or abs(left) <= NO_LEFT * abs(order["quantity"])  # type: ignore[no-any-return]
+
+
+@kernel
 def finish(state: Record, order: Record, status: int, reason: int) -> None:
     """End an order (state: in, order: in-out, status: code OrderStatus, reason: code OrderReason)."""
     order["status"] = status
     order["reason"] = reason
     order["closed_at"] = state["time"]
+
+
+@kernel
+def end(ledger: Ledger, order: Record, status: int, reason: int) -> None:
+    """End an order, and with it the children that still wait for a fill.
+
+    ledger, order: in-out. status: code OrderStatus. reason: code OrderReason.
+    """
+    finish(ledger.state[0], order, status, reason)
+    if order["has_children"] == 1:
+        cancel_orphans(ledger)
 
 
 @kernel
@@ -239,9 +258,7 @@ def cancel(ledger: Ledger, row: int, reason: int) -> bool:
     order = ledger.orders[row]
     if order["status"] != OrderStatus.PENDING:
         return False
-    finish(ledger.state[0], order, OrderStatus.CANCELLED, reason)
-    if order["has_children"] == 1:
-        cancel_orphans(ledger)
+    end(ledger, order, OrderStatus.CANCELLED, reason)
     return True
 
 

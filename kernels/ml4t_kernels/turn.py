@@ -13,11 +13,11 @@ from .account import apply_fill, write_fill
 from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
 from .dtypes import NO_PRICE, Record
 from .fill import base_price, is_satisfied, move_trail, quote_for
-from .gate import affordable, check_limits, check_money, commission_of
+from .gate import affordable, check_limits, check_money, commission_of, is_for_money
 from .impact import impact
 from .ledger import Bar, Item, Ledger, Quote
 from .links import release_siblings, trades_at_open, wake_children, yields
-from .orders import NO_LEFT, cancel_orphans, finish, remaining_quantity
+from .orders import end, finish, has_nothing_left, remaining_quantity
 from .participation import participation_cap, rounded_down
 from .pnl import average
 from .slippage import fill_price, per_unit
@@ -33,14 +33,6 @@ def is_exit(order: Record, held: float) -> bool:
 
 
 @kernel
-def _end(ledger: Ledger, order: Record, status: int, reason: int) -> None:
-    """End an order without a fill, and with it the children that wait for it (ledger, order: in-out)."""
-    finish(ledger.state[0], order, status, reason)
-    if order["has_children"] == 1:
-        cancel_orphans(ledger)
-
-
-@kernel
 def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record) -> bool:
     """Step 1: end what has expired or lost its position. Returns True when the order is over (ledger, order: in-out)."""
     terms = order["time_in_force"]
@@ -52,10 +44,10 @@ def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record) -> bool:
                 order["session"] = session
             late = order["session"] != session
         if late:
-            _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+            end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
             return True
     if order["position_id"] != 0 and order["position_id"] != position["position_id"]:
-        _end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
         return True
     return False
 
@@ -154,9 +146,8 @@ def _refuse(ledger: Ledger, order: Record, reason: int, need: float, have: float
     """End an order that was refused (ledger, order: in-out)."""
     order["need"] = need
     order["have"] = have
-    for_money = reason == OrderReason.INSUFFICIENT_CASH or reason == OrderReason.INSUFFICIENT_BUYING_POWER
-    silent = for_money and ledger.params[0]["reject_for_money"] == 0
-    _end(ledger, order, OrderStatus.CANCELLED.value if silent else OrderStatus.REJECTED.value, reason)
+    silent = is_for_money(reason) and ledger.params[0]["reject_for_money"] == 0
+    end(ledger, order, OrderStatus.CANCELLED.value if silent else OrderStatus.REJECTED.value, reason)
 
 
 @kernel
@@ -184,15 +175,14 @@ def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at
     quantity: filled just now, signed. was_cut: for money, which ends the order.
     """
     order = item.order
-    left = remaining_quantity(order)
     emptied = order["reduce_only"] == 1 and item.position["quantity"] == 0.0
-    if was_cut or emptied or left * order["quantity"] <= 0.0 or abs(left) <= NO_LEFT * abs(order["quantity"]):
+    if was_cut or emptied or has_nothing_left(order):
         finish(ledger.state[0], order, OrderStatus.FILLED, OrderReason.NONE)
     if emptied and order["parent_id"] != 0:
         parent = ledger.orders[order["parent_id"] - 1]
         if parent["status"] == OrderStatus.PENDING:
             # What the rest of the entry would buy from now on would have no exit.
-            _end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+            end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
     if order["has_children"] == 1:
         wake_children(ledger, order, at_open)
     if order["sibling_id"] != 0:
@@ -204,7 +194,7 @@ def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
     """End a turn without a fill: what had to trade at once expires, a trailing stop moves on (ledger, order: in-out, bar: in)."""
     terms, number = order["time_in_force"], ledger.state[0]["bar"]
     if terms == TimeInForce.IOC or terms == TimeInForce.FOK:
-        _end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+        end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
     elif (
         order["order_type"] == OrderType.TRAILING_STOP
         and order["moved_bar"] != number + 1
@@ -232,8 +222,7 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     was_cut = False
     if reason == OrderReason.NONE:
         reason, need, have = check_money(state, params, item, quantity, price, cost)
-        for_money = reason == OrderReason.INSUFFICIENT_CASH or reason == OrderReason.INSUFFICIENT_BUYING_POWER
-        if for_money and need > 0.0 and params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK:
+        if is_for_money(reason) and need > 0.0 and params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK:
             quantity = affordable(ledger, item, quantity, price, cost, need, have, maker)
             was_cut = quantity != 0.0
     if reason != OrderReason.NONE and not was_cut:
@@ -267,7 +256,7 @@ def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
     item = Item(order, position, contract, ledger.costs[contract["costs"]])
     wanted = _wanted(ledger, order, position["quantity"])
     if wanted == 0.0 and order["reduce_only"] == 1 and position["quantity"] * order["quantity"] >= 0.0:
-        _end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
         return StepStatus.OK.value
     quantity = _capped(item, wanted, base, quote.volume)
     if isnan(quantity):

@@ -174,13 +174,13 @@ class CostTable:
                 row["participation_function"] = self._hosts.address(self._cap_of_slippage(slippage), "slippage_model.fillable")
         else:
             row["participation_kind"] = ParticipationKind.FUNCTION
-            plain = hasattr(model, "py_func") or isinstance(model, FunctionType)
+            plain = _is_function(model)
             owner = "execution_limits" if plain else f"{type(model).__name__}.calculate"
             row["participation_function"] = self._hosts.address(self._cap_of(model, share, owner), owner)
 
     def _function(self, model: Any, argument: str, known: Callable[[int, float], dict[str, Any]]) -> int:
         """Return the address of a user's commission or slippage: an object with calculate(...), or a (compiled) function."""
-        if hasattr(model, "py_func") or isinstance(model, FunctionType):
+        if _is_function(model):
             return self._hosts.address(model, argument)
         method = getattr(model, "calculate", None)
         if isinstance(model, type) or not callable(method):
@@ -194,7 +194,7 @@ class CostTable:
         return self._hosts.address(call, f"{type(model).__name__}.calculate")
 
     def _impact_function(self, model: Any) -> int:
-        if hasattr(model, "py_func") or isinstance(model, FunctionType):
+        if _is_function(model):
             return self._hosts.address(model, "market_impact_model")
         method = getattr(model, "calculate", None)
         if isinstance(model, type) or not callable(method):
@@ -265,3 +265,8 @@ def _fillable(result: Any, owner: str) -> Any:
 
 def _known(volume: float) -> float | None:
     return None if math.isnan(volume) else volume
+
+
+def _is_function(model: Any) -> bool:
+    """Tell a function, plain or compiled with numba, from an object with calculate(...)."""
+    return hasattr(model, "py_func") or isinstance(model, FunctionType)
