@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 KERNELS = sorted((ROOT / "kernels" / "ml4t_kernels").glob("*.py"))
 FACADE = sorted((ROOT / "ml4t_backtest").rglob("*.py"))
 SOURCES = [*KERNELS, *FACADE]
-HOUSEHOLD = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+COMPARING = sorted(path for path in (ROOT / "validation").rglob("*.py") if ".environments" not in path.parts)
+HOUSEHOLD = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py")), *COMPARING]
 OTHER_NAMES = {"BacktestEngine": "Engine", "TrailHwmSource": "WaterMarkSource"}
 LAYOUTS = [name for name in dtypes.__all__ if name.endswith("_dtype")]
 

@@ -1,0 +1,1 @@
+"""Compares our engine with engines that others wrote."""

@@ -1,0 +1,78 @@
+"""What the comparing side knows of a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ml4t_backtest import BacktestConfig
+from validation.runners.exchange import Job
+
+__all__ = ["CLOSE", "EXACT", "Family", "Framework", "Plan", "Tolerance"]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be off: `abs(theirs - ours) <= absolute + relative * abs(theirs)`; both 0 means `==`.
+
+    reason: why it may be; needed for everything above CLOSE.
+    """
+
+    relative: float = 0.0
+    absolute: float = 0.0
+    reason: str = ""
+
+
+EXACT = Tolerance()
+CLOSE = Tolerance(relative=1e-9, absolute=1e-9)  # absolute: for sums that cancel, in money
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How our engine runs a case as a framework would.
+
+    config: usually of the framework's preset. keywords: of `Engine`. rules: position rules, from the case's settings.
+    strategy: makes the strategy that plays the job, instead of the one that follows the script; what it returns has a mapping
+    `labels` from label to order id (or none).
+    """
+
+    config: BacktestConfig
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    strategy: Callable[[Job], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Random cases. make: the case of a seed; the same seed gives the same case. count: cases of a full run."""
+
+    name: str
+    count: int
+    make: Callable[[int], Job]
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One framework.
+
+    name: also of its requirement file, `runners/NAME_runner.py` and `suite/NAME.py`. preset: the preset it is compared with.
+    python: the version its environment is made with. engines: variants that the runner is called with one after the other
+    (`--engine`), most have one. plan: how a case is run here. refuses: why the framework cannot express a case, None when it
+    can. tolerances: (table, column) to tolerance, CLOSE where nothing is said (EXACT for times, assets and texts).
+    not_reported: (table, column) or table to the reason why the framework does not report it; those stay uncompared.
+    families: random cases. explained: names a difference that is documented (an entry of docs/differences.md), by job and text of the
+    difference; None when it is a mismatch.
+    """
+
+    name: str
+    title: str
+    package: str
+    preset: str
+    plan: Callable[[Job], Plan]
+    refuses: Callable[[Job], str | None]
+    python: Literal["3.11", "3.12"] = "3.11"
+    engines: tuple[str, ...] = ("",)
+    tolerances: Mapping[tuple[str, str], Tolerance] = field(default_factory=dict)
+    not_reported: Mapping[str, str] = field(default_factory=dict)
+    families: tuple[Family, ...] = ()
+    notes: tuple[str, ...] = ()
