@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml4t_backtest import AllOf, DataFeed, Engine, RuleChain, StopLoss, Strategy, TakeProfit, TrailingStop, __version__
+from ml4t_backtest import DataFeed, Engine, RuleChain, StopLoss, Strategy, TakeProfit, TrailingStop, __version__
 from validation.runners.exchange import Answers, Instruction, Job, Market
 from validation.suite.framework import Plan
 
@@ -127,7 +127,7 @@ def run_here(job: Job, plan: Plan, answers: Answers, feed: DataFeed | None = Non
 def _events(job: Job) -> pl.DataFrame | None:
     if not job.market.events:
         return None
-    return pl.DataFrame(job.market.events, orient="row", schema=["timestamp", "asset", "kind", "value"])
+    frame = pl.DataFrame(job.market.events, orient="row", schema=["timestamp", "asset", "kind", "value"])
     return frame.with_columns(pl.col("timestamp").cast(pl.Datetime("ns")))
 
 
