@@ -99,7 +99,11 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 
 class Instruction(NamedTuple):
-    """One thing that the strategy does at the close of a bar; see VERBS for what each verb needs."""
+    """One thing that the strategy does at the close of a bar; see VERBS for what each verb needs.
+
+    Orders also take: target: the label of an earlier order whose one-cancels-other group they join. good_till: last time [ns], 0
+    for orders without an end.
+    """
 
     time: int
     asset: str
@@ -113,6 +117,7 @@ class Instruction(NamedTuple):
     stop_loss: float = np.nan
     label: str = ""
     target: str = ""
+    good_till: int = 0
 
 
 class Event(NamedTuple):
@@ -190,8 +195,9 @@ def write_batch(folder: Path, jobs: list[Job]) -> None:
     _write(folder / "events.arrow", ("market", *Event._fields), events, ("time",), ("value",))
     script = [(job.id, *instruction) for job in jobs for instruction in job.script]
     texts = {"case", "asset", "verb", "label", "target"}
-    numbers = tuple(name for name in Instruction._fields if name not in texts and name != "time")
-    _write(folder / "script.arrow", ("case", *Instruction._fields), script, ("time",), numbers)
+    times = ("time", "good_till")
+    numbers = tuple(name for name in Instruction._fields if name not in texts and name not in times)
+    _write(folder / "script.arrow", ("case", *Instruction._fields), script, times, numbers)
 
 
 def _rows_of(market: Market) -> pa.Table:

@@ -34,12 +34,14 @@ class Plan:
 
     config: usually of the framework's preset. keywords: of `Engine`. rules: position rules, from the case's settings.
     strategy: makes the strategy that plays the job, instead of the one that follows the script; what it returns has a mapping
-    `labels` from label to order id (or none).
+    `labels` from label to order id (or none). flat_to_flat: all exits of a position count as one trade, with the entry price of the last
+    one and the average exit price.
     """
 
     config: BacktestConfig
     keywords: Mapping[str, Any] = field(default_factory=dict)
     strategy: Callable[[Job], Any] | None = None
+    flat_to_flat: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ml4t_backtest import DataFeed, Engine, RuleChain, StopLoss, Strategy, TakeProfit, TrailingStop, __version__
+from ml4t_kernels.codes import TradeStatus
 from validation.runners.exchange import Answers, Instruction, Job, Market
 from validation.suite.framework import Plan
 
 __all__ = ["FollowsScript", "bars_of", "position_rules", "run_here"]
 
 _STATUS = {"pending": "open"}
+_EPOCH = datetime(1970, 1, 1)
 
 
 class FollowsScript(Strategy):
@@ -53,22 +57,29 @@ class FollowsScript(Strategy):
             if order is not None and told.label:
                 self.labels[told.label + suffix] = order.order_id
 
+    def _order(self, broker: Any, told: Instruction, order_type: str, **prices: float) -> Any:
+        terms: dict[str, Any] = dict(prices)
+        if told.good_till:
+            terms["good_till"] = _EPOCH + timedelta(microseconds=told.good_till // 1000)
+        if told.target in self.labels:
+            terms["oco"] = self.labels[told.target]
+        return broker.submit_order(told.asset, told.quantity, order_type=order_type, **terms)
+
     def _market(self, broker: Any, told: Instruction) -> Any:
-        return broker.submit_order(told.asset, told.quantity)
+        return self._order(broker, told, "market")
 
     def _limit(self, broker: Any, told: Instruction) -> Any:
-        return broker.submit_order(told.asset, told.quantity, order_type="limit", limit_price=told.limit_price)
+        return self._order(broker, told, "limit", limit_price=told.limit_price)
 
     def _stop(self, broker: Any, told: Instruction) -> Any:
-        return broker.submit_order(told.asset, told.quantity, order_type="stop", stop_price=told.stop_price)
+        return self._order(broker, told, "stop", stop_price=told.stop_price)
 
     def _stop_limit(self, broker: Any, told: Instruction) -> Any:
-        prices = {"stop_price": told.stop_price, "limit_price": told.limit_price}
-        return broker.submit_order(told.asset, told.quantity, order_type="stop_limit", **prices)
+        return self._order(broker, told, "stop_limit", stop_price=told.stop_price, limit_price=told.limit_price)
 
     def _trailing_stop(self, broker: Any, told: Instruction) -> Any:
         name = "trail_percent" if np.isnan(told.trail_amount) else "trail_amount"
-        return broker.submit_order(told.asset, told.quantity, order_type="trailing_stop", **{name: getattr(told, name)})
+        return self._order(broker, told, "trailing_stop", **{name: getattr(told, name)})
 
     def _bracket(self, broker: Any, told: Instruction) -> Any:
         entry: dict[str, Any] = {} if np.isnan(told.limit_price) else {"entry_type": "limit", "entry_limit": told.limit_price}
@@ -120,7 +131,7 @@ def run_here(job: Job, plan: Plan, answers: Answers, feed: DataFeed | None = Non
         result = engine.run()
     answers.seconds[job.id] = time.perf_counter() - started
     answers.versions = {"ml4t_backtest": __version__}
-    _collect(job, engine, strategy, answers)
+    _collect(job, plan, engine, strategy, answers)
     return result
 
 
@@ -131,7 +142,26 @@ def _events(job: Job) -> pl.DataFrame | None:
     return frame.with_columns(pl.col("timestamp").cast(pl.Datetime("ns")))
 
 
-def _collect(job: Job, engine: Engine, strategy: Any, answers: Answers) -> None:
+def _trades(rows: Any, *, whole: bool) -> Iterator[list[Any]]:
+    """Yield what counts as one trade: every row, or all rows of a position from its opening to its end."""
+    parts: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        parts[row["asset"]].append(row)
+        if not whole or row["status"] == TradeStatus.CLOSED:
+            yield parts.pop(row["asset"])
+
+
+def _one_trade(rows: list[Any]) -> tuple[int, int, float, float, float, float, float]:
+    """Sum up the parts of a trade: entry price of the last part, average exit price."""
+    last = rows[-1]
+    quantity, pnl, commission = (sum(float(row[name]) for row in rows) for name in ("quantity", "pnl", "commission"))
+    exit_price = float(last["exit_price"])
+    if len(rows) > 1:
+        exit_price = sum(float(row["quantity"] * row["exit_price"]) for row in rows) / quantity
+    return int(rows[0]["entry_time"]), int(last["exit_time"]), quantity, float(last["entry_price"]), exit_price, pnl, commission
+
+
+def _collect(job: Job, plan: Plan, engine: Engine, strategy: Any, answers: Answers) -> None:
     """Read the ledger: whole numbers of ns and unrounded prices."""
     store, assets = engine._store, job.market.assets
     names = {order_id: label for label, order_id in getattr(strategy, "labels", {}).items()}
@@ -149,9 +179,8 @@ def _collect(job: Job, engine: Engine, strategy: Any, answers: Answers) -> None:
                 label,
             )
         )
-    for row in store.used_trades():
-        numbers = [float(row[name]) for name in ("quantity", "entry_price", "exit_price", "pnl", "commission")]
-        answers.trades.append((job.id, assets[row["asset"]], int(row["entry_time"]), int(row["exit_time"]), *numbers))
+    for rows in _trades(store.used_trades(), whole=plan.flat_to_flat):
+        answers.trades.append((job.id, assets[rows[-1]["asset"]], *_one_trade(rows)))
     bars = store.bars
     for time_of, cash, value in zip(bars["time"].tolist(), bars["cash"].tolist(), bars["equity"].tolist(), strict=True):
         answers.equity.append((job.id, time_of, cash, value))
