@@ -59,7 +59,7 @@ class Framework:
 
     name: also of its requirement file, `runners/NAME_runner.py` and `suite/NAME.py`. preset: the preset it is compared with.
     python: the version its environment is made with. engines: variants that the runner is called with one after the other
-    (`--engine`), most have one. plan: how a case is run here. refuses: why the framework cannot express a case, None when it
+    (`--engine`), most have one. plan: how a case is run here. plans: likewise, for engines that differ (`plan_for`). refuses: why the framework cannot express a case, None when it
     can. tolerances: (table, column) to tolerance, CLOSE where nothing is said (EXACT for times, assets and texts).
     not_reported: (table, column) or table to the reason why the framework does not report it; those stay uncompared.
     families: random cases. explained: names a difference that is documented (an entry of docs/differences.md), by job and text of the
@@ -78,3 +78,8 @@ class Framework:
     not_reported: Mapping[str, str] = field(default_factory=dict)
     families: tuple[Family, ...] = ()
     notes: tuple[str, ...] = ()
+    plans: Mapping[str, Callable[[Job], Plan]] = field(default_factory=dict)
+
+    def plan_for(self, job: Job, engine: str = "") -> Plan:
+        """Return how a case is run here to be compared with one of the framework's variants."""
+        return self.plans.get(engine, self.plan)(job)
