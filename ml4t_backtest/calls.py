@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ml4t_backtest.store import Store
 
-__all__ = ["call", "step"]
+__all__ = ["call", "clearing", "step"]
 
 _SIGNATURES = {
     "advance": "int64(int64)",
@@ -58,6 +58,14 @@ def call(name: str) -> Callable[..., Any]:
     from ml4t_kernels._jit import bind
 
     return bind(getattr(entry, name), _SIGNATURES[name])
+
+
+def clearing() -> int:
+    """Return the address of the kernel that clears orders in accounts that keep free cash."""
+    from ml4t_kernels import entry
+    from ml4t_kernels._jit import kernel_at
+
+    return kernel_at(entry.clear_free_cash)
 
 
 def step(name: str, store: Store, status: int | None = None, *arguments: int) -> int:

@@ -10,10 +10,11 @@ import numpy as np
 from ml4t_backtest.calls import call, step
 from ml4t_backtest.handles import ORDER_TYPES, Order
 from ml4t_backtest.hints import did_you_mean
-from ml4t_backtest.orderchecks import NO_TERMS, OrderChecks, Terms, id_of, is_finite
-from ml4t_backtest.types import OrderSide, OrderStatus, OrderType, TimeInForce, member
-from ml4t_kernels import codes
-from ml4t_kernels.codes import OrderReason, Stage
+from ml4t_backtest.orderchecks import NO_TERMS, Terms, id_of, is_finite
+from ml4t_backtest.orderlists import OrderLists
+from ml4t_backtest.types import OrderSide, OrderType, TimeInForce, member
+from ml4t_kernels.codes import ExitReason, OrderReason, Stage
+from ml4t_kernels.dtypes import UNBOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ _UPDATABLE = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_pe
 _MARKET = ORDER_TYPES.index(OrderType.MARKET)
 
 
-class OrderEntry(OrderChecks):
+class OrderEntry(OrderLists):
     """Orders of an account; see `Broker`."""
 
     _hosts: HostCalls
@@ -89,7 +90,7 @@ class OrderEntry(OrderChecks):
         if time_in_force is not TimeInForce.GTC or good_till is not None or displayed_quantity is not None:
             terms = self._terms(terms, asset, time_in_force, good_till, displayed_quantity)
         if not is_finite(quantity):
-            raise ValueError(self._bad_number("quantity", quantity, asset))
+            return self._order_for_all(asset, quantity, side, code, linked=parent is not None or oco is not None, reduce_only=reduce_only)
         if side is not None:
             quantity = abs(quantity) if member(OrderSide, side, "side") is OrderSide.BUY else -abs(quantity)
         if self.config.round_to_tick and code != _MARKET:
@@ -106,6 +107,41 @@ class OrderEntry(OrderChecks):
             call("join_siblings")(self._address, row, linked[1])
         if self._extra_steps:
             self._finish_submission(row, code)
+        return Order(self._store.order_columns, row, self._panels)
+
+    def _order_for_all(
+        self, asset: str, quantity: float, side: OrderSide | str | None, code: int, *, linked: bool, reduce_only: bool | None
+    ) -> Order | None:
+        """Submit the order of an infinite quantity: all that the account can pay. Raises ValueError where nothing says what that is."""
+        if not self._store.params["clearing"][0] or not isinstance(quantity, float) or math.isnan(quantity):
+            hint = "; all that the account can pay needs cash_ledger='free_cash'" if quantity in (math.inf, -math.inf) else ""
+            raise ValueError(self._bad_number("quantity", quantity, asset) + hint)
+        if code != _MARKET or linked:
+            raise ValueError(f"the order for all of {asset!r} at {self._now()} has to be a plain market order, without parent and group")
+        if side is not None:
+            quantity = math.inf if member(OrderSide, side, "side") is OrderSide.BUY else -math.inf
+        if reduce_only:
+            return self.close_position(asset) if self._held(asset) * quantity < 0 else None
+        return self.order_cash_percent(asset, math.copysign(1.0, quantity))
+
+    def order_cash_percent(self, asset: str, fraction: float) -> Order | None:
+        """Submit a market order for a fraction of what the account can pay: buy with that part of the cash, or (negative) sell short.
+
+        A sale counts what is held, and what free cash allows to be sold short after that; the fraction is of both. Needs the
+        setting cash_ledger='free_cash', whose rules docs/execution.md gives. The order's quantity is 1e100 until it trades.
+        Returns None when the fraction is 0. Raises ValueError for an unknown asset, a fraction outside -1 to 1, another ledger.
+        """
+        column = self._column(asset)
+        if not self._store.params["clearing"][0]:
+            raise ValueError(f"order_cash_percent of {asset!r} at {self._now()} needs cash_ledger='free_cash'")
+        if not is_finite(fraction) or not -1.0 <= fraction <= 1.0:
+            raise ValueError(f"fraction was {fraction!r} for {asset!r} at {self._now()}: expected a number from -1 to 1")
+        row = self._place(column, math.copysign(UNBOUNDED, fraction), _MARKET, _NONE, _NONE, 0) if fraction else None
+        if row is None:
+            return None
+        self._store.orders["cash_fraction"][row] = abs(fraction)
+        if self._extra_steps:
+            self._finish_submission(row, _MARKET)
         return Order(self._store.order_columns, row, self._panels)
 
     def _place(self, column: int, quantity: float, code: int, limit: float, stop: float, reduce: int) -> int | None:
@@ -171,7 +207,7 @@ class OrderEntry(OrderChecks):
         )
         if target is None or stop is None:  # not possible: the legs have the entry's quantity
             raise RuntimeError(f"the legs of the bracket of {asset!r} were not submitted")
-        self._store.orders["exit_reason"][target._row] = codes.ExitReason.TAKE_PROFIT
+        self._store.orders["exit_reason"][target._row] = ExitReason.TAKE_PROFIT
         return entry, target, stop
 
     def submit_oco(self, orders: Sequence[Order | str]) -> None:
@@ -323,41 +359,6 @@ class OrderEntry(OrderChecks):
     def cancel_all_orders(self, asset: str | None = None) -> int:
         """Cancel every pending order (of an asset). Returns how many. Raises ValueError for an unknown asset."""
         return sum(self.cancel_order(order.order_id) for order in self.get_pending_orders(asset))
-
-    def get_order(self, order_id: str) -> Order:
-        """Return an order by id. Raises ValueError for an unknown id."""
-        return Order(self._store.order_columns, self._row(id_of(order_id)), self._panels)
-
-    @property
-    def pending_orders(self) -> list[Order]:
-        """Orders that may still trade, in order of submission."""
-        live = self._store.live[: int(self._store.columns.live_count[0])]
-        return self._handles(live[self._store.orders["status"][live] == codes.OrderStatus.PENDING])
-
-    def get_pending_orders(self, asset: str | None = None) -> list[Order]:
-        """Return the orders that may still trade (of an asset), in order of submission."""
-        return self._of_asset(self.pending_orders, asset)
-
-    def get_rejected_orders(self, asset: str | None = None) -> list[Order]:
-        """Return the rejected orders of the run (of an asset)."""
-        used = self._store.used_orders()
-        return self._of_asset(self._handles(np.flatnonzero(used["status"] == codes.OrderStatus.REJECTED)), asset)
-
-    @property
-    def last_rejection_reason(self) -> str | None:
-        """Why the last rejected order was rejected, None without."""
-        rejected = np.flatnonzero(self._store.used_orders()["status"] == codes.OrderStatus.REJECTED)
-        return self._handles(rejected[-1:])[0].rejection_reason if len(rejected) else None
-
-    @property
-    def orders(self) -> list[Order]:
-        """All orders of the run, in order of submission."""
-        return self._handles(np.arange(int(self._store.columns.order_count[0])))
-
-    def get_orders(self, asset: str | None = None, status: OrderStatus | str | None = None) -> list[Order]:
-        """Return the orders of the run, those of an asset or status only when asked."""
-        wanted = None if status is None else member(OrderStatus, status, "status")
-        return [order for order in self._of_asset(self.orders, asset) if wanted in (None, order.status)]
 
     # Whole rows ------------------------------------------------------------------------------------------------------
 

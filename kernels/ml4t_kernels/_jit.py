@@ -41,6 +41,7 @@ __all__ = [
     "entry",
     "function_at",
     "kernel",
+    "kernel_at",
     "layout",
     "long_entry",
     "source_digest",
@@ -346,3 +347,22 @@ def function_at(function: Callable[..., float]) -> tuple[int, object]:
     kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_double, ctypes.c_double, ctypes.c_double)
     callback = kind(function)
     return int(cast("int", ctypes.cast(callback, ctypes.c_void_p).value)), callback
+
+
+def kernel_at(function: Callable[..., float]) -> int:
+    """Return the address of a kernel f(int, float, float, float) -> float for `call_function`, compiled into the cache on first use."""
+    if not COMPILED:
+        return function_at(function)[0]
+    plain = cast("Any", function).py_func
+    if plain not in _KERNELS:
+        before = config.CACHE_DIR
+        config.CACHE_DIR = _CACHE_FOLDER
+        try:
+            options = {name: value for name, value in _OPTIONS.items() if name != "no_cfunc_wrapper"}
+            _KERNELS[plain] = numba.cfunc("float64(int64, float64, float64, float64)", cache=True, **options)(plain)
+        finally:
+            config.CACHE_DIR = before
+    return int(_KERNELS[plain].address)
+
+
+_KERNELS: dict[Any, Any] = {}  # what stands behind the addresses that were given out

@@ -11,6 +11,7 @@ from ._jit import kernel
 from .codes import BarFlag, ExitReason, InitialMark, PriceField, Stage, TradeStatus
 from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
 from .fill import market_price
+from .freecash import settle
 from .ledger import Bar, Item, Ledger
 from .margin import CASH_TOLERANCE, DUST, initial_requirement, locked_value, maintenance_requirement, opening_quantity
 from .pnl import average, excursion, notional, profit
@@ -141,13 +142,13 @@ def _leave(state: Record, position: Record, open_list: IntArray) -> None:
 
 
 @kernel
-def _change_position(
-    state: Record, position: Record, contract: Record, order: Record, fill: Record, trade: Record, open_list: IntArray
-) -> int:
+def _change_position(ledger: Ledger, item: Item, fill: Record, trade: Record) -> int:
     """Open, add to, reduce, close or flip the position of a fill, and write the trade if there is one.
 
-    state, position, trade, open_list: in-out. contract, order, fill: in. Returns 1 when a position was opened.
+    ledger, item, trade: in-out. fill: in. Returns 1 when water marks have to start anew.
     """
+    state, params, open_list = ledger.state[0], ledger.params[0], ledger.open_list
+    order, position, contract, dust = item.order, item.position, item.contract, params["dust"]
     held = position["quantity"]
     quantity = fill["quantity"]
     commission = fill["commission"]
@@ -162,7 +163,7 @@ def _change_position(
         return 1
     trade["exit_reason"] = order["exit_reason"]
     trade["exit_order"] = fill["order_id"]
-    if abs(new) <= DUST * abs(held):
+    if abs(new) <= dust * abs(held):
         _write_trade(state, position, fill, trade, multiplier, held, position["entry_commission"], commission)
         _leave(state, position, open_list)
     elif held * quantity > 0.0:
@@ -170,6 +171,9 @@ def _change_position(
         position["entry_slippage"] = average(held, position["entry_slippage"], quantity, fill["slippage"])
         position["entry_commission"] += commission
         position["quantity"] = new
+        if params["stop_reset_on_add"] == 1:
+            position["signal_price"] = order["signal_price"]
+            return 1
     elif abs(quantity) < abs(held):
         share = position["entry_commission"] * (abs(quantity) / abs(held))
         _write_trade(state, position, fill, trade, multiplier, -quantity, share, commission)
@@ -205,6 +209,9 @@ def _settle_variation(position: Record, held: float, quantity: float, price: flo
 @kernel
 def _move_cash(state: Record, params: Record, position: Record, contract: Record, fill: Record, holds: FloatArray) -> None:
     """Move cash by a fill (state, position, holds: in-out; params, contract, fill: in)."""
+    if params["clearing"] != 0:
+        settle(state, position)
+        return
     quantity = fill["quantity"]
     before = state["cash"]
     if contract["settles"] == 1:
@@ -236,7 +243,7 @@ def apply_fill(ledger: Ledger, item: Item, bar: Bar, fill: Record, trade: Record
     held, mark, paid, cash = position["quantity"], position["current_price"], position["basis"], state["cash"]
     locked = locked_value(position, contract)
     _move_cash(state, params, position, contract, fill, ledger.holds)
-    if _change_position(state, position, contract, item.order, fill, trade, ledger.open_list) == 1:
+    if _change_position(ledger, item, fill, trade) == 1:
         asset = fill["asset"]
         _place_marks(params, position, price, bar.high[asset], bar.low[asset], bar.close[asset])
     position["current_price"] = price

@@ -7,14 +7,14 @@ since 1970-01-01 UTC, quantities are signed (negative = sell or short). NaN is "
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
+
+from .arrays import NO_PRICE, NO_SLOT, UNBOUNDED, FloatArray, IntArray, Prices, Record, Records, bare, titled
 
 __all__ = [
     "NO_PRICE",
     "NO_SLOT",
+    "UNBOUNDED",
     "FloatArray",
     "IntArray",
     "Prices",
@@ -38,29 +38,7 @@ __all__ = [
     "trade_dtype",
 ]
 
-Records: TypeAlias = Any  # a structured numpy array; numpy has no type for the fields of its rows
-Record: TypeAlias = Any  # one row: a numpy.void in plain Python, a record inside compiled code
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-Prices: TypeAlias = Any  # float64[assets]; indexed with a field of a record, numpy's types would say "number or array"
-IntArray: TypeAlias = npt.NDArray[np.int64]
-
-NO_PRICE: float = float("nan")
-NO_SLOT: int = -1
-
-
-def bare(dtype: np.dtype[np.void]) -> np.dtype[np.void]:
-    """Return a layout without its titles: the compiler spells the whole layout in every symbol, so titles cost time."""
-    names = list(dtype.names or ())
-    fields: Any = dtype.fields
-    formats, offsets = [fields[name][0] for name in names], [fields[name][1] for name in names]
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": dtype.itemsize}, align=True)
-
-
-def _layout(*fields: tuple[str, str, type]) -> np.dtype[np.void]:
-    return np.dtype([((title, name), kind) for name, title, kind in fields], align=True)
-
-
-order_dtype = _layout(
+order_dtype = titled(
     ("quantity", "ordered quantity, signed", np.float64),
     ("filled_quantity", "quantity filled so far, signed", np.float64),
     ("released_quantity", "quantity taken over by fills of siblings, signed", np.float64),
@@ -92,6 +70,7 @@ order_dtype = _layout(
     ("created_at", "time of submission [ns UTC]", np.int64),
     ("filled_at", "time of the last fill [ns UTC], 0 before", np.int64),
     ("closed_at", "time at which the order ended [ns UTC], 0 before", np.int64),
+    ("cash_fraction", "part of the cash that an order for all the account can pay takes, 0 for other orders", np.float64),
     ("displayed_quantity", "most that one turn fills, unsigned, 0 without", np.float64),
     ("trail_amount", "distance of a trailing stop, 0 without", np.float64),
     ("trail_percent", "distance of a trailing stop as a fraction of the price, 0 without", np.float64),
@@ -104,7 +83,7 @@ order_dtype = _layout(
     ("reason", "code OrderReason", np.int8),
 )
 
-fill_dtype = _layout(
+fill_dtype = titled(
     ("order_id", "order that was filled", np.int32),
     ("asset", "column of the asset", np.int32),
     ("quantity", "quantity, signed", np.float64),
@@ -116,7 +95,7 @@ fill_dtype = _layout(
     ("position", "signed position of the asset after the fill", np.float64),
 )
 
-trade_dtype = _layout(
+trade_dtype = titled(
     ("asset", "column of the asset", np.int32),
     ("bars_held", "bars between entry and exit", np.int32),
     ("entry_time", "time of the first entry [ns UTC]", np.int64),
@@ -139,7 +118,7 @@ trade_dtype = _layout(
     ("exit_reason", "code ExitReason", np.int8),
 )
 
-position_dtype = _layout(
+position_dtype = titled(
     ("quantity", "signed quantity, 0 when flat", np.float64),
     ("current_price", "last price the position was marked at", np.float64),
     ("basis", "price that is already paid for: 0, or the last settlement of a future", np.float64),
@@ -161,9 +140,10 @@ position_dtype = _layout(
     ("initial_quantity", "signed quantity of the opening fill", np.float64),
     ("entry_time", "time of the opening fill [ns UTC]", np.int64),
     ("entry_order", "order of the opening fill", np.int32),
+    ("debt", "value at which what is short was sold, in accounts that keep free cash [money]", np.float64),
 )
 
-contract_dtype = _layout(
+contract_dtype = titled(
     ("multiplier", "money per point of price and unit", np.float64),
     ("lot_size", "smallest step of a quantity, 0 for any", np.float64),
     ("costs", "row of the cost rows", np.int32),
@@ -177,7 +157,7 @@ contract_dtype = _layout(
     ("settles", "1: a future, which settles variation instead of paying notional", np.int8),
 )
 
-cost_dtype = _layout(
+cost_dtype = titled(
     ("commission_rate", "fraction of the notional", np.float64),
     ("maker_rate", "fraction of the notional for limit orders that rested", np.float64),
     ("commission_per_unit", "money per unit", np.float64),
@@ -205,12 +185,12 @@ cost_dtype = _layout(
     ("participation_kind", "code ParticipationKind", np.int8),
 )
 
-tier_dtype = _layout(
+tier_dtype = titled(
     ("limit", "the tier holds up to this value [money] or quantity", np.float64),
     ("rate", "fraction of the notional, or money per unit", np.float64),
 )
 
-params_dtype = _layout(
+params_dtype = titled(
     ("cash_buffer", "fraction of free cash that is never spent", np.float64),
     ("stop_slippage_rate", "fraction of the price that exits of rules with a level give up", np.float64),
     ("max_order_size", "largest notional of an order [money], inf without", np.float64),
@@ -218,6 +198,8 @@ params_dtype = _layout(
     ("max_positions", "most open positions, a huge number without", np.float64),
     ("cash_interest_rate", "interest on cash, fraction per year", np.float64),
     ("margin_interest_rate", "interest on negative cash, fraction per year", np.float64),
+    ("dust", "a fill that leaves a position at this part of itself leaves it flat", np.float64),
+    ("clearing", "address of a function (order, quantity, price, address of the state) -> quantity that keeps cash, 0 without", np.int64),
     ("settlement_delay", "bars until proceeds of sales settle, 0 to 7", np.int64),
     ("price_field", "code PriceField: price of market orders", np.int8),
     ("same_bar", "1: a second fill pass after the strategy", np.int8),
@@ -241,6 +223,8 @@ params_dtype = _layout(
     ("margin_intrabar", "1: margin is also checked at the worst prices of the bar", np.int8),
     ("stop_fill", "code StopFill", np.int8),
     ("stop_signal_price", "1: stop levels count from the signal price", np.int8),
+    ("stop_reset_on_add", "1: adding to a position moves what its stops count from", np.int8),
+    ("slip_rule_prices", "1: exits of rules with a price of their own take slippage", np.int8),
     ("marks_extreme", "1: water marks and excursions take the range of the bar", np.int8),
     ("initial_mark", "code InitialMark", np.int8),
     ("trail_timing", "code TrailTiming", np.int8),
@@ -252,7 +236,7 @@ params_dtype = _layout(
     ("reserve", "1: market orders reserve buying power at submission", np.int8),
 )
 
-bar_dtype = _layout(
+bar_dtype = titled(
     ("time", "time of the bar [ns UTC]", np.int64),
     ("session", "number of the session", np.int64),
     ("equity", "account value when the bar closed [money]", np.float64),
@@ -260,7 +244,7 @@ bar_dtype = _layout(
     ("flags", "codes BarFlag, added up", np.int64),
 )
 
-rule_dtype = _layout(
+rule_dtype = titled(
     ("threshold", "fraction or multiple that the rule works with", np.float64),
     ("part", "fraction of the position to exit", np.float64),
     ("first_step", "first row of the steps (tier rows: limit = return, rate = trail or part)", np.int64),
@@ -276,14 +260,14 @@ rule_dtype = _layout(
     ("simple", "1: levels and bars held only, or the first that fires of such rules", np.int8),
 )
 
-event_dtype = _layout(
+event_dtype = titled(
     ("bar", "bar on which it happens", np.int64),
     ("asset", "column of the asset", np.int64),
     ("value", "cash per unit, ratio, or rate", np.float64),
     ("kind", "code EventKind", np.int64),
 )
 
-flow_dtype = _layout(
+flow_dtype = titled(
     ("timestamp", "time of the bar [ns UTC]", np.int64),
     ("bar", "number of the bar", np.int64),
     ("asset", "column of the asset, -1 for the account", np.int64),
@@ -291,7 +275,7 @@ flow_dtype = _layout(
     ("kind", "code FlowKind", np.int64),
 )
 
-limit_dtype = _layout(
+limit_dtype = titled(
     ("threshold", "largest allowed value", np.float64),
     ("least", "smallest allowed value, -inf without", np.float64),
     ("confidence", "confidence level of a value at risk", np.float64),
@@ -302,7 +286,7 @@ limit_dtype = _layout(
     ("action", "code LimitAction", np.int8),
 )
 
-alert_dtype = _layout(
+alert_dtype = titled(
     ("timestamp", "time of the bar [ns UTC]", np.int64),
     ("bar", "number of the bar", np.int64),
     ("limit", "row of the limit, -1 for a margin call", np.int64),
@@ -311,13 +295,22 @@ alert_dtype = _layout(
     ("action", "code LimitAction", np.int64),
 )
 
-state_dtype = _layout(
+state_dtype = titled(
     ("cash", "cash [money]", np.float64),
     ("equity", "account value at the last marking [money]", np.float64),
     ("unsettled", "proceeds that have not settled [money]", np.float64),
     ("initial_requirement", "initial requirement of all positions [money]", np.float64),
     ("maintenance_requirement", "maintenance requirement of all positions [money]", np.float64),
     ("short_value", "value of short positions at entry [money]", np.float64),
+    ("free_cash", "cash that no short locks, in accounts that keep it [money]", np.float64),
+    ("cleared_price", "price of the order that was cleared last", np.float64),
+    ("cleared_commission", "its commission [money]", np.float64),
+    ("cleared_cash", "cash after it [money]", np.float64),
+    ("cleared_free_cash", "free cash after it [money]", np.float64),
+    ("cleared_debt", "debt of its position after it [money]", np.float64),
+    ("cleared_need", "what it needed when it was refused [money]", np.float64),
+    ("cleared_have", "what there was for it when it was refused [money]", np.float64),
+    ("cleared_reason", "code OrderReason when it was refused", np.int64),
     ("shadow_cash", "cash if all market orders of this bar had traded at the close [money]", np.float64),
     ("peak_equity", "highest account value of closed bars [money]", np.float64),
     ("session_equity", "account value at the end of the session before [money]", np.float64),
@@ -361,6 +354,7 @@ state_dtype = _layout(
     ("open_count", "entries of the open list, gaps among them until the next marking", np.int64),
     ("open_gaps", "gaps in the open list", np.int64),
     ("open_capacity", "length of the open list", np.int64),
+    ("own_address", "address of this record", np.int64),
     ("params_address", "address of the params record", np.int64),
     ("contracts_address", "address of the contract rows", np.int64),
     ("costs_address", "address of the cost rows", np.int64),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import events, limits, liquidation, orders, rules, screening, sorting, step
+from . import events, freecash, limits, liquidation, orders, rules, screening, sorting, step
 from ._jit import array_at, entry, kernel, layout
 from .codes import Stage, StepStatus
 from .dtypes import (
@@ -31,12 +31,13 @@ from .dtypes import (
     tier_dtype,
     trade_dtype,
 )
-from .ledger import Bar, Ledger
+from .ledger import Bar, Item, Ledger
 
 __all__ = [
     "advance",
     "cancel",
     "cancel_since",
+    "clear_free_cash",
     "join_siblings",
     "link_child",
     "proceed",
@@ -250,6 +251,23 @@ def screen(address: int, row: int) -> None:
     """Judge an order that has just been submitted; arguments of `screening.screen`."""
     state = array_at(address, 1, _STATE)[0]
     screening.screen(_ledger_at(address), array_at(state["shadow_address"], state["assets"], np.float64), row)
+
+
+@kernel
+def clear_free_cash(order_id: int, quantity: float, base: float, address: float) -> float:
+    """Clear an order of the account at an address; called from a turn, by address. quantity, base and result as `freecash.clear`.
+
+    order_id: from 1. address: of the state record; an address has fewer bits than a float keeps.
+    """
+    ledger = _ledger_at(int(address))
+    order = ledger.orders[order_id - 1]
+    asset = order["asset"]
+    contract = ledger.contracts[asset]
+    item = Item(order, ledger.positions[asset], contract, ledger.costs[contract["costs"]])
+    state = ledger.state[0]
+    state["cleared_reason"] = 0
+    of_rule = not np.isnan(order["rule_price"]) and order["created_bar"] == state["bar"]
+    return freecash.clear(state, ledger.params[0], item, quantity, base, of_rule)
 
 
 @entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf, isnan
 
-from ._jit import kernel
+from ._jit import call_function, kernel
 from .account import apply_fill, write_fill
 from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
 from .dtypes import NO_PRICE, Record
@@ -132,13 +132,15 @@ def _capped(item: Item, quantity: float, base: float, volume: float) -> float:
 
 
 @kernel
-def _slipped(item: Item, bar: Bar, quantity: float, base: float, volume: float) -> float:
+def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float, volume: float) -> float:
     """Return the price after impact and slippage (steps 5 and 6); NaN when a user's function failed (all in)."""
-    asset = item.order["asset"]
+    order, asset = item.order, item.order["asset"]
     moved = impact(item.cost, quantity, base, volume)
     moved = base + moved if quantity > 0.0 else base - moved
     slippage = per_unit(item.cost, asset, quantity, moved, volume, bar.ask[asset] - bar.bid[asset])
-    return fill_price(base, moved, slippage, quantity, item.order["limit_price"])
+    if ledger.params[0]["slip_rule_prices"] == 0 and base == order["rule_price"] and order["created_bar"] == ledger.state[0]["bar"]:
+        slippage = 0.0
+    return fill_price(base, moved, slippage, quantity, order["limit_price"])
 
 
 @kernel
@@ -208,10 +210,33 @@ def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
 
 
 @kernel
+def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
+    """Do steps 5 to 10 where another ledger keeps the cash, behind an address. Returns a StepStatus (ledger, item: in-out)."""
+    state, params, order = ledger.state[0], ledger.params[0], item.order
+    cleared = call_function(params["clearing"], order["order_id"], quantity, base, float(state["own_address"]))
+    reason, need, have = state["cleared_reason"], state["cleared_need"], state["cleared_have"]
+    if cleared != 0.0:
+        reason, need, have = check_limits(state, params, item, cleared, state["cleared_price"])
+        if cleared != quantity and order["time_in_force"] == TimeInForce.FOK:
+            reason = OrderReason.INSUFFICIENT_CASH.value
+    if reason != OrderReason.NONE:
+        state["cleared_cash"] = state["cash"]
+        _refuse(ledger, order, reason, need, have)
+        return StepStatus.OK.value
+    if order["cash_fraction"] > 0.0:
+        order["quantity"] = cleared
+    cost = state["cleared_commission"]
+    at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
+    _record_fill(ledger, item, bar, cleared, state["cleared_price"], base, cost, cost)
+    _settle_order(ledger, item, cleared, cleared != quantity, at_open)
+    return StepStatus.OK.value
+
+
+@kernel
 def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
     """Do steps 5 to 10 for a quantity that may trade from a base price. Returns a StepStatus (ledger, item: in-out)."""
     state, params, order = ledger.state[0], ledger.params[0], item.order
-    price = _slipped(item, bar, quantity, base, quote.volume)
+    price = _slipped(ledger, item, bar, quantity, base, quote.volume)
     if isnan(price):
         return StepStatus.HOST_FAILED.value
     maker = order["order_type"] == OrderType.LIMIT and not is_satisfied(order, quote.gap, state["bar"])
@@ -266,4 +291,5 @@ def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
     if quantity == 0.0 or unquoted or not fills_whole:
         _wait(ledger, bar, order)
         return StepStatus.OK.value
-    return _trade(ledger, bar, item, quote, base, quantity)
+    own_ledger = ledger.params[0]["clearing"] != 0
+    return _clear(ledger, bar, item, quote, base, quantity) if own_ledger else _trade(ledger, bar, item, quote, base, quantity)

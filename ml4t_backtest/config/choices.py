@@ -8,6 +8,7 @@ __all__ = [
     "AccountType",
     "BracketPriority",
     "BuyingPowerBasis",
+    "CashLedger",
     "ChildActivation",
     "CommissionType",
     "DataFrequency",
@@ -39,6 +40,13 @@ class AccountType(str, Enum):
     CRYPTO = "crypto"
     MARGIN = "margin"
     FUTURES = "futures"
+
+
+class CashLedger(str, Enum):
+    """What is kept of cash: cash alone, or also the free cash that no short locks."""
+
+    STANDARD = "standard"
+    FREE_CASH = "free_cash"
 
 
 class CommissionType(str, Enum):

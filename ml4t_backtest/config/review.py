@@ -6,7 +6,15 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ml4t_backtest.config.choices import AccountType, CommissionType, ShareType, SlippageType, SubmissionBarRange
+from ml4t_backtest.config.choices import (
+    AccountType,
+    CashLedger,
+    CommissionType,
+    ShareType,
+    ShortCashPolicy,
+    SlippageType,
+    SubmissionBarRange,
+)
 from ml4t_backtest.types import ExecutionMode
 
 if TYPE_CHECKING:
@@ -47,12 +55,29 @@ def review(config: BacktestConfig) -> None:
         raise ValueError("skip_cash_validation would let a cash account go negative; allow short selling (account_type='crypto') with it")
     if config.next_bar_simple_cash_check and config.allow_leverage:
         raise ValueError("next_bar_simple_cash_check looks at cash, which contradicts allow_leverage; give one of them")
+    if config.cash_ledger is CashLedger.FREE_CASH:
+        _review_free_cash(config)
     if config.immediate_fill and config.execution_mode is not ExecutionMode.SAME_BAR:
         raise ValueError(
             "immediate_fill fills within the bar of the order, which contradicts execution_mode NEXT_BAR; give SAME_BAR with it"
         )
     if config.enforce_sessions and config.calendar is None:
         raise ValueError("enforce_sessions leaves out bars outside the sessions of a calendar; give one, for example calendar='NYSE'")
+
+
+def _review_free_cash(config: BacktestConfig) -> None:
+    """Raise ValueError for settings that the free cash ledger does not know."""
+    against = {
+        "allow_leverage": config.allow_leverage,
+        "settlement_delay": config.settlement_delay,
+        "cash_buffer_pct": config.cash_buffer_pct,
+        "skip_cash_validation": config.skip_cash_validation,
+        "next_bar_simple_cash_check": config.next_bar_simple_cash_check,
+        "short_cash_policy='credit_proceeds'": config.short_cash_policy is ShortCashPolicy.CREDIT_PROCEEDS,
+    }
+    for name, given in against.items():
+        if given:
+            raise ValueError(f"cash_ledger='free_cash' decides what may be spent, which contradicts {name}; give one of them")
 
 
 def _review_margins(config: BacktestConfig) -> None:

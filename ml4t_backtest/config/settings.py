@@ -64,6 +64,7 @@ class BacktestConfig:
     fixed_margin_schedule: dict[str, tuple[float, float]] | None = schedule("account.fixed_margin_schedule")
     margin_pct_schedule: dict[str, tuple[float, float]] | None = schedule("account.margin_pct_schedule", most=1.0)
     short_cash_policy: c.ShortCashPolicy | str = choice("account.short_cash_policy", c.ShortCashPolicy, c.ShortCashPolicy.CREDIT)
+    cash_ledger: c.CashLedger | str = choice("account.cash_ledger", c.CashLedger, c.CashLedger.STANDARD)
     buying_power_basis: c.BuyingPowerBasis | str = choice("account.buying_power_basis", c.BuyingPowerBasis, c.BuyingPowerBasis.INITIAL)
     margin_call: c.MarginCallPolicy | str = choice("account.margin_call", c.MarginCallPolicy, c.MarginCallPolicy.RESTORE)
     margin_call_check: c.MarginCallCheck | str = choice("account.margin_call_check", c.MarginCallCheck, c.MarginCallCheck.CLOSE)
@@ -91,6 +92,7 @@ class BacktestConfig:
     trail_hwm_source: c.WaterMarkSource | str = choice("stops.trail_hwm_source", c.WaterMarkSource, c.WaterMarkSource.CLOSE)
     initial_hwm_source: c.InitialHwmSource | str = choice("stops.initial_hwm_source", c.InitialHwmSource, c.InitialHwmSource.FILL_PRICE)
     trail_stop_timing: c.TrailStopTiming | str = choice("stops.trail_stop_timing", c.TrailStopTiming, c.TrailStopTiming.LAGGED)
+    stop_reset_on_add: bool = flag("stops.stop_reset_on_add", False)
     allow_reentry_on_exit_bar: bool = flag("stops.allow_reentry_on_exit_bar", False)
     # Costs
     commission_type: c.CommissionType | str = choice("commission.model", c.CommissionType, c.CommissionType.PERCENTAGE)
@@ -102,6 +104,7 @@ class BacktestConfig:
     slippage_rate: float = number("slippage.rate", 0.001)
     slippage_fixed: float = number("slippage.fixed", 0.0)
     slippage_spread: float = number("slippage.spread", 0.0)
+    rule_exit_slippage: bool = flag("slippage.rule_exits", True)
     stop_slippage_rate: float = number("slippage.stop_rate", 0.0, most=1.0)
     # Orders
     reject_on_insufficient_cash: bool = flag("orders.reject_on_insufficient_cash", True)

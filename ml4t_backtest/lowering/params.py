@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml4t_backtest.config import AccountType, FillOrdering, LimitFill, MarginCallCheck, ShortCashPolicy, SubmissionBarRange, WaterMarkSource
+from ml4t_backtest.calls import clearing
+from ml4t_backtest.config import (
+    AccountType,
+    CashLedger,
+    FillOrdering,
+    LimitFill,
+    MarginCallCheck,
+    ShortCashPolicy,
+    SubmissionBarRange,
+    WaterMarkSource,
+)
 from ml4t_backtest.types import ExecutionMode, StopLevelBasis
 from ml4t_kernels import codes
 from ml4t_kernels.dtypes import params_dtype
@@ -35,6 +45,8 @@ _COPIED = {
     "allow_reentry": "allow_reentry_on_exit_bar",
     "precheck": "next_bar_submission_precheck",
     "reserve": "buying_power_reservation",
+    "stop_reset_on_add": "stop_reset_on_add",
+    "slip_rule_prices": "rule_exit_slippage",
 }
 # Field of the record -> its codes, and the setting of the same choices.
 _CODED: dict[str, tuple[Any, str]] = {
@@ -54,6 +66,7 @@ def lower_params(config: BacktestConfig) -> Records:
     params = np.zeros(1, dtype=params_dtype)
     row = params[0]
     leverage = config.account_type in (AccountType.MARGIN, AccountType.FUTURES)
+    free_cash = config.cash_ledger is CashLedger.FREE_CASH
     values: dict[str, Any] = {
         **{name: getattr(config, setting) for name, setting in _COPIED.items()},
         **{name: _code(kind, getattr(config, setting)) for name, (kind, setting) in _CODED.items()},
@@ -63,6 +76,9 @@ def lower_params(config: BacktestConfig) -> Records:
         "price_field": _code(codes.PriceField, config.price_of_market_orders),
         "same_bar": config.execution_mode is ExecutionMode.SAME_BAR,
         "leverage": leverage,
+        "clearing": clearing() if free_cash else 0,
+        # Free cash is snapped where sums cancel to nine digits, so positions are, too.
+        "dust": 1e-9 if free_cash else 1e-12,
         "in_queue_order": config.fill_ordering is not FillOrdering.EXIT_FIRST,
         # One sweep in order of submission has no entries of its own to sort.
         "entry_priority": _code(codes.EntryPriority, config.entry_order_priority) if config.fill_ordering is FillOrdering.EXIT_FIRST else 0,

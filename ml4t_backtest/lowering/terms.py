@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest import models as m
-from ml4t_backtest.config import CommissionType, SlippageType
+from ml4t_backtest.config import CashLedger, CommissionType, SlippageType
 from ml4t_backtest.lowering.contracts import lower_contracts, specs_by_column
 from ml4t_backtest.lowering.costs import CostTable
 from ml4t_backtest.lowering.events import lower_events
 from ml4t_backtest.lowering.limits import LimitTable
 from ml4t_backtest.lowering.params import lower_params
 from ml4t_backtest.store import Terms
+from ml4t_kernels.codes import CommissionKind, ImpactKind, SlippageKind
 from ml4t_kernels.dtypes import tier_dtype
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.frames import FrameLike
     from ml4t_backtest.lowering.hosts import HostCalls
     from ml4t_backtest.panels import Panels
+    from ml4t_kernels.dtypes import Records
 
 __all__ = ["CostModels", "Extras", "lower_terms"]
 
@@ -59,6 +61,8 @@ def lower_terms(config: BacktestConfig, panels: Panels, costs: CostModels, extra
     slippage = _slippage(config) if costs.slippage is None else costs.slippage
     rows, chosen = table.lower(commission, slippage, costs.impact, costs.limits)
     contracts["costs"] = chosen
+    if config.cash_ledger is CashLedger.FREE_CASH:
+        _check_simple(rows)
     limits = LimitTable(panels.assets, extras.risk_context)
     for limit in extras.limits:
         limits.add(limit)
@@ -78,6 +82,18 @@ def lower_terms(config: BacktestConfig, panels: Panels, costs: CostModels, extra
         failure=hosts.failure,
     )
     return terms, limits.names
+
+
+def _check_simple(rows: Records) -> None:
+    """Raise ValueError for costs that the free cash ledger cannot solve for the quantity."""
+    odd = (rows["commission_kind"] > CommissionKind.LINEAR) | (rows["commission_per_unit"] != 0.0) | (rows["commission_minimum"] != 0.0)
+    odd |= (rows["slippage_kind"] != SlippageKind.NONE) & (rows["slippage_kind"] != SlippageKind.PERCENTAGE)
+    odd |= (rows["impact_kind"] != ImpactKind.NONE) | (rows["maker_rate"] != rows["commission_rate"])
+    if odd.any():
+        raise ValueError(
+            "cash_ledger='free_cash' takes commissions that are a fraction of the value plus an amount per order, slippage that is a"
+            " fraction of the price, and no market impact; choose such models, or cash_ledger='standard'"
+        )
 
 
 def _commission(config: BacktestConfig) -> Any:
