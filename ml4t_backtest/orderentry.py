@@ -136,9 +136,11 @@ class OrderEntry(OrderLists):
             raise ValueError(f"order_cash_percent of {asset!r} at {self._now()} needs cash_ledger='free_cash'")
         if not is_finite(fraction) or not -1.0 <= fraction <= 1.0:
             raise ValueError(f"fraction was {fraction!r} for {asset!r} at {self._now()}: expected a number from -1 to 1")
-        row = self._place(column, math.copysign(UNBOUNDED, fraction), _MARKET, _NONE, _NONE, 0) if fraction else None
+        lot = max(1.0, float(self._store.contracts["lot_size"][column]))  # anything that is not refused
+        row = self._place(column, math.copysign(lot, fraction), _MARKET, _NONE, _NONE, 0) if fraction else None
         if row is None:
             return None
+        self._store.orders["quantity"][row] = math.copysign(UNBOUNDED, fraction)
         self._store.orders["cash_fraction"][row] = abs(fraction)
         if self._extra_steps:
             self._finish_submission(row, _MARKET)

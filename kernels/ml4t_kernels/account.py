@@ -245,6 +245,7 @@ def apply_fill(ledger: Ledger, item: Item, bar: Bar, fill: Record, trade: Record
     _move_cash(state, params, position, contract, fill, ledger.holds)
     if _change_position(ledger, item, fill, trade) == 1:
         asset = fill["asset"]
+        position["marks_bar"] = fill["bar"]
         _place_marks(params, position, price, bar.high[asset], bar.low[asset], bar.close[asset])
     position["current_price"] = price
     new = position["quantity"]
@@ -353,7 +354,7 @@ def mark(ledger: Ledger, bar: Bar) -> None:
         else:
             position["current_price"] = price
             if closing:
-                if extreme and position["entry_bar"] < number:
+                if extreme and position["marks_bar"] < number:
                     _widen(position, bar.high[asset], bar.low[asset])
                 else:
                     _widen(position, price, price)

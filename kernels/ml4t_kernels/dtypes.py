@@ -140,6 +140,7 @@ position_dtype = titled(
     ("initial_quantity", "signed quantity of the opening fill", np.float64),
     ("entry_time", "time of the opening fill [ns UTC]", np.int64),
     ("entry_order", "order of the opening fill", np.int32),
+    ("marks_bar", "bar from which on the water marks count", np.int32),
     ("debt", "value at which what is short was sold, in accounts that keep free cash [money]", np.float64),
 )
 

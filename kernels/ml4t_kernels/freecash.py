@@ -11,7 +11,7 @@ from math import floor
 
 from ._jit import kernel
 from .codes import OrderReason, ShortCashPolicy, SlippageKind
-from .dtypes import Record
+from .dtypes import UNBOUNDED, Record
 from .ledger import Item
 from .margin import check_short, opening_quantity
 from .orders import LEAST_QUANTITY
@@ -44,7 +44,7 @@ def _plus(first: float, second: float) -> float:
 @kernel
 def _whole(units: float, lot: float) -> float:
     """Return units rounded down to the lot (0 rounds nothing), without the slack that other accounts give."""
-    return units if lot <= 0.0 else floor(units / lot) * lot
+    return units if lot <= 0.0 or units >= UNBOUNDED else floor(units / lot) * lot
 
 
 @kernel

@@ -10,6 +10,7 @@ from .dtypes import Record
 
 __all__ = ["participation_cap", "rounded_down", "rounded_up"]
 
+_LARGEST: float = 2.0**53  # above it every float is whole, and beyond 2**63 compiled code knows no whole number
 _SLACK: float = 1e-9  # 0.3 / 0.1 is a hair below 3, and means 3
 
 
@@ -18,7 +19,10 @@ def rounded_down(quantity: float, lot_size: float) -> float:
     """Return a signed quantity rounded towards zero to whole lots (lot_size: 0 rounds nothing)."""
     if lot_size <= 0.0:
         return quantity
-    units = floor(abs(quantity) / lot_size + _SLACK) * lot_size
+    lots = abs(quantity) / lot_size + _SLACK
+    if lots > _LARGEST:
+        return quantity
+    units = floor(lots) * lot_size
     return units if quantity > 0.0 else -units
 
 
