@@ -166,6 +166,18 @@ def _sell(state: Record, params: Record, item: Item, units: float, price: float,
 
 
 @kernel
+def _price(cost: Record, base: float, quantity: float, slips: bool) -> float:  # noqa: FBT001
+    """Return the price after slippage (all in)."""
+    side = 1.0 if quantity > 0.0 else -1.0
+    if slips and cost["slippage_kind"] == SlippageKind.PERCENTAGE:
+        return base * (1.0 + side * cost["slippage_rate"])
+    if slips and cost["slippage_kind"] == SlippageKind.FIXED:
+        moved = base + side * cost["slippage_amount"]
+        return 0.0 if moved < 0.0 <= base else moved
+    return base
+
+
+@kernel
 def clear(state: Record, params: Record, item: Item, quantity: float, base: float, rule_price: bool) -> float:  # noqa: FBT001
     """Decide what an order gets: its signed quantity, 0 when it is refused.
 
@@ -184,18 +196,10 @@ def clear(state: Record, params: Record, item: Item, quantity: float, base: floa
     refused = check_short(held, quantity, opening_quantity(held, quantity), params["allow_short"] == 1)
     if refused != OrderReason.NONE:
         return _refuse(state, refused, 0.0, 0.0)
-    rate = cost["slippage_rate"] if cost["slippage_kind"] == SlippageKind.PERCENTAGE else 0.0
-    if rule_price and params["slip_rule_prices"] == 0:
-        rate = 0.0
+    price = _price(cost, base, quantity, not (rule_price and params["slip_rule_prices"] == 0))
     limit = item.order["limit_price"]
-    if quantity > 0.0:
-        price = base * (1.0 + rate)
-        if price > limit:
-            price = limit
-    else:
-        price = base * (1.0 - rate)
-        if price < limit:
-            price = limit
+    if (price > limit) if quantity > 0.0 else (price < limit):
+        price = limit
     state["cleared_price"] = price
     fee, fixed = cost["commission_rate"], cost["commission_per_order"]
     if quantity > 0.0:

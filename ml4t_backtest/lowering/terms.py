@@ -87,12 +87,12 @@ def lower_terms(config: BacktestConfig, panels: Panels, costs: CostModels, extra
 def _check_simple(rows: Records) -> None:
     """Raise ValueError for costs that the free cash ledger cannot solve for the quantity."""
     odd = (rows["commission_kind"] > CommissionKind.LINEAR) | (rows["commission_per_unit"] != 0.0) | (rows["commission_minimum"] != 0.0)
-    odd |= (rows["slippage_kind"] != SlippageKind.NONE) & (rows["slippage_kind"] != SlippageKind.PERCENTAGE)
+    odd |= ~np.isin(rows["slippage_kind"], (SlippageKind.NONE, SlippageKind.PERCENTAGE, SlippageKind.FIXED))
     odd |= (rows["impact_kind"] != ImpactKind.NONE) | (rows["maker_rate"] != rows["commission_rate"])
     if odd.any():
         raise ValueError(
             "cash_ledger='free_cash' takes commissions that are a fraction of the value plus an amount per order, slippage that is a"
-            " fraction of the price, and no market impact; choose such models, or cash_ledger='standard'"
+            " fraction of the price or an amount per unit, and no market impact; choose such models, or cash_ledger='standard'"
         )
 
 

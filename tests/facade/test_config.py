@@ -43,7 +43,7 @@ def test_defaults_are_the_published_ones() -> None:
     assert stored["cash"] == {"initial": 100_000.0, "buffer_pct": 0.0}
     assert stored["settlement"] == {"delay": 0, "reduces_buying_power": True}
     assert stored["commission"] == {"model": "percentage", "rate": 0.001, "per_share": 0.0, "per_trade": 0.0, "minimum": 0.0}
-    assert stored["slippage"] == {"model": "percentage", "rate": 0.001, "fixed": 0.0, "spread": 0.0, "stop_rate": 0.0}
+    assert stored["slippage"] == {"model": "percentage", "rate": 0.001, "fixed": 0.0, "spread": 0.0, "rule_exits": True, "stop_rate": 0.0}
     assert stored["calendar"] == {"calendar": None, "timezone": "UTC", "data_frequency": "daily", "enforce_sessions": False}
     assert stored["position_sizing"] == {"share_type": "fractional"}
     assert stored["execution"]["execution_mode"] == "next_bar"
@@ -122,7 +122,9 @@ def test_account_type_and_permissions_agree() -> None:
 
 
 NUMBERS = {"initial_cash": 5e3, "commission_rate": 1e-4, "initial_margin": 0.4, "cash_interest_rate": 0.02, "max_order_size": 7.5}
-CHOICES = [entry for entry in dataclasses.fields(BacktestConfig) if "kind" in entry.metadata and entry.name != "account_type"]
+CHOICES = [
+    entry for entry in dataclasses.fields(BacktestConfig) if "kind" in entry.metadata and entry.name not in ("account_type", "cash_ledger")
+]
 
 
 @given(

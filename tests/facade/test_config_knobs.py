@@ -111,6 +111,7 @@ ACCOUNT = [
 ]
 # A day is 1/365 of a year, so a rate of 0.365 is a thousandth a day; interest comes with the second, third and fourth day.
 FINANCING = [
+    Knob("cash_ledger", FLAT, {0: buy(-200)}, states, [("standard", REJECTED), ("free_cash", FILLED)], CRYPTO),
     Knob("cash_interest_rate", FLAT, {}, final, [(0.0, 1000.0), (0.365, 1003.003001)]),
     Knob("margin_interest_rate", FLAT, {0: buy(150)}, final, [(0.0, 1000.0), (0.365, 998.9995)], MARGIN),
     Knob("borrow_rate", FLAT, {0: buy(-50)}, final, [(0.0, 1000.0), (0.365, 999.0)], CRYPTO),
@@ -204,6 +205,14 @@ STOPS = [
         [("lagged", 14.4), ("intrabar", 18.0), ("vbt_pro", 16.0)],
     ),
     Knob(
+        "stop_reset_on_add",
+        [10, 10, 12, 12, (11.5, 11.5, 8.5, 9)],
+        {**STOPPED, 2: buy(5)},
+        last,
+        [(False, 9.0), (True, 10.8)],
+        {"stop_level_basis": "signal_price"},
+    ),
+    Knob(
         "allow_reentry_on_exit_bar",
         [10, 10, (10, 10, 8, 8.5), 8.25],
         {**STOPPED, 2: buy(5)},
@@ -242,6 +251,14 @@ COSTS = [
     Knob("slippage_fixed", VOLUME, {0: buy(10)}, prices, [(0.0, [11.0]), (0.5, [11.5])], {"slippage_type": "fixed"}),
     Knob("slippage_spread", VOLUME, {0: buy(10)}, prices, [(0.2, [11.1]), (0.4, [11.2])], {"slippage_type": "spread"}),
     Knob("slippage_model", VOLUME, {0: buy(10)}, prices, [(None, [11.0]), (FixedSlippage(0.75), [11.75]), ("fixed", [11.25])], SLIPPED),
+    Knob(
+        "rule_exit_slippage",
+        [10, 10, (10, 10, 8, 8.5)],
+        STOPPED,
+        last,
+        [(True, 8.95), (False, 9.45)],
+        {"slippage_type": "fixed", "slippage_fixed": 0.5},
+    ),
     Knob("stop_slippage_rate", [10, 10, (10, 10, 8, 8.5)], STOPPED, last, [(0.0, 9.0), (0.1, 8.1)]),
 ]
 THREE = {"A": FLAT, "B": FLAT, "C": FLAT}

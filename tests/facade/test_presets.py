@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "slippage_type": ("percentage", "none", "percentage", "none", "volume_based", "percentage", "percentage"),
     "slippage_rate": (0.001, None, 0.001, None, 0.1, 0.001, 0.002),
     "stop_slippage_rate": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.001),
-    "fill_ordering": ("exit_first", "exit_first", "fifo", "exit_first", "exit_first", "exit_first", "exit_first"),
+    "fill_ordering": ("exit_first", "exit_first", "fifo", "fifo", "exit_first", "exit_first", "exit_first"),
     "reject_on_insufficient_cash": (True, False, True, False, True, True, True),
     "partial_fills_allowed": (False, False, False, True, True, False, False),
     "rebalance_mode": ("incremental", "snapshot", "snapshot", "hybrid", "snapshot", "snapshot", "incremental"),
@@ -44,10 +44,13 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "cash_buffer_pct": (*[0.0] * 6, 0.02),
     "initial_cash": (100_000.0,) * 7,
     "entry_order_priority": ("submission",) * 7,
+    "cash_ledger": ("standard", "standard", "standard", "free_cash", "standard", "standard", "standard"),
+    "rule_exit_slippage": (True, True, True, False, True, True, True),
+    "stop_reset_on_add": (False, False, False, True, False, False, False),
     "limit_fill": ("limit", "limit", "better_open", "limit", "limit", "limit", "limit"),
 }
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "vectorbt_strict": ("vectorbt", {"short_cash_policy": "lock_notional", "reject_on_insufficient_cash": True, "fill_ordering": "fifo"}),
+    "vectorbt_strict": ("vectorbt", {"short_cash_policy": "lock_notional", "reject_on_insufficient_cash": True}),
     "vectorbt_pro": ("vectorbt", {"stop_level_basis": "fill_price", "initial_hwm_source": "bar_high", "trail_stop_timing": "vbt_pro"}),
     "backtrader_strict": (
         "backtrader",
@@ -187,7 +190,7 @@ def test_vectorbt_counts_stops_from_the_close_of_the_entry_bar_whatever_the_fill
     entered = {0: (rule([StopLoss(0.05), TakeProfit(0.05)]), buy(10))}
     config = {"slippage_type": "fixed", "slippage_fixed": 1.0}
     base = {**vars_of(BacktestConfig.from_preset("vectorbt")), **config}
-    assert Knob("preset_name", bars, entered, prices, [], base).run(None) == [101.0, 94.0]
+    assert Knob("preset_name", bars, entered, prices, [], base).run(None) == [101.0, 95.0]
 
 
 def test_vectorbt_cuts_orders_to_the_cash_and_strict_rejects_shorts_on_locked_cash() -> None:

@@ -61,7 +61,7 @@ def play(job: Job, engine: str, answers: Answers) -> None:
     started = time.perf_counter()
     portfolio = method(**keywords, **arrays)
     answers.seconds[job.id] = time.perf_counter() - started
-    _collect(job, portfolio, answers, shared=shared)
+    _collect(job, portfolio, answers)
 
 
 def _places(job: Job) -> tuple[dict[int, int], dict[str, int]]:
@@ -91,25 +91,24 @@ def _signals(job: Job, prices: dict[str, pd.DataFrame]) -> dict[str, Any]:
 def _orders(job: Job) -> dict[str, Any]:
     rows, columns = _places(job)
     shape = job.market.close.shape
-    sizes, kinds, fees = np.full(shape, np.nan), np.zeros(shape, dtype=int), np.full(shape, 2)
+    sizes, kinds = np.full(shape, np.nan), np.zeros(shape, dtype=int)
     for told in job.script:
         place = rows[told.time], columns[told.asset]
         if not np.isnan(sizes[place]):
             raise ValueError(f"{job.id}: two instructions for {told.asset} on one bar")
         sizes[place] = 0.0 if told.verb == "close" else told.quantity
         kinds[place] = _TYPES[_SIZES[told.verb]]
-    del fees
     return {"size": sizes, "size_type": kinds}
 
 
-def _collect(job: Job, portfolio: Any, answers: Answers, *, shared: bool) -> None:
+def _collect(job: Job, portfolio: Any, answers: Answers) -> None:
     assets, times = job.market.assets, job.market.times
     labels = {(told.time, told.asset): told.label or None for told in job.script}
     for order in portfolio.order_records:
         when, asset = int(times[order["idx"]]), assets[order["col"]]
         size = float(order["size"]) if order["side"] == _BUY else -float(order["size"])
         answers.fills.append((job.id, when, asset, size, float(order["price"]), float(order["fees"]), None, labels.get((when, asset))))
-    for trade in portfolio.exit_trades.values:
+    for trade in portfolio.exit_trades.records_arr:
         if trade["status"] != 1:
             continue
         size = float(trade["size"]) if trade["direction"] == 0 else -float(trade["size"])
@@ -126,7 +125,6 @@ def _collect(job: Job, portfolio: Any, answers: Answers, *, shared: bool) -> Non
                 float(trade["entry_fees"] + trade["exit_fees"]),
             )
         )
-    del shared
     cash, value = np.ravel(portfolio.cash().to_numpy()), np.ravel(portfolio.value().to_numpy())
     for row, when in enumerate(times):
         answers.equity.append((job.id, int(when), float(cash[row]), float(value[row])))

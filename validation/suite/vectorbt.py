@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ml4t_backtest import BacktestConfig, CombinedCommission, PercentageSlippage, StopLoss, Strategy, TakeProfit, TrailingStop
-from ml4t_backtest import RuleChain
+from ml4t_backtest import BacktestConfig, CombinedCommission, PercentageSlippage, RuleChain, StopLoss, Strategy, TakeProfit, TrailingStop
 from validation.runners.exchange import Instruction, Job
 from validation.suite.framework import EXACT, Family, Framework, Plan
 from validation.suite.markets import walk
@@ -33,6 +32,8 @@ class _Follows(Strategy):
         self._close = job.market.close
         self._last = np.full(len(job.market.assets), np.nan)
         self._bar = -1
+        self._orders = 0
+        self._has_rules = bool(job.settings.get("rules"))
         self._todo: dict[int, dict[str, list[Instruction]]] = defaultdict(lambda: defaultdict(list))
         for told in job.script:
             self._todo[told.time][told.asset].append(told)
@@ -50,15 +51,20 @@ class _Follows(Strategy):
         self._last = np.where(np.isnan(close), self._last, close)
         held = {asset: 0.0 if (position := broker.get_position(asset)) is None else position.quantity for asset in self._place}
         told = self._todo.get(self._times[self._bar], {})
-        wanted = [(asset, *self.decide(asset, told[asset], held, broker)) for asset in self._place if asset in told]
+        orders = broker.orders if self._has_rules else []
+        stopped = {order.asset for order in orders[self._orders :]}  # where a stop had its turn, filled or refused, signals are dropped
+        wanted = [
+            (asset, *self.decide(asset, told[asset], held, broker)) for asset in self._place if asset in told and asset not in stopped
+        ]
         if self.native.get("call_seq") == "auto":
             values = {asset: quantity * self._last[self._place[asset]] if quantity else 0.0 for asset, quantity, _ in wanted}
             wanted.sort(key=lambda order: values[order[0]])
         for asset, quantity, only_closes in wanted:
             if quantity and not math.isnan(quantity) and not math.isnan(close[self._place[asset]]):
-                self.submit(asset, quantity, only_closes, broker, told[asset][-1].label)
+                self.submit(asset, quantity, broker, told[asset][-1].label, only_closes=only_closes)
+        self._orders = len(broker.orders) if self._has_rules else 0
 
-    def submit(self, asset: str, quantity: float, only_closes: bool, broker: Any, label: str) -> None:
+    def submit(self, asset: str, quantity: float, broker: Any, label: str, *, only_closes: bool) -> None:
         """Send one order."""
         order = broker.submit_order(asset, float(quantity), reduce_only=only_closes)
         if order is not None and label:
@@ -106,7 +112,7 @@ class FollowsSignals(_Follows):
     def _resolve(self, on: dict[str, bool], position: float) -> None:
         for side in ("long", "short"):
             if on[f"{side}_entry"] and on[f"{side}_exit"]:
-                keeps = _winner(self.native.get(f"upon_{side}_conflict", "ignore"), position != 0.0)
+                keeps = _winner(self.native.get(f"upon_{side}_conflict", "ignore"), in_market=position != 0.0)
                 on[f"{side}_entry"], on[f"{side}_exit"] = keeps == "entry", keeps == "exit"
         if on["long_entry"] and on["short_entry"]:
             keeps = self.native.get("upon_dir_conflict", "ignore")
@@ -144,7 +150,7 @@ class FollowsSignals(_Follows):
         return (side * units if on[f"{same}_entry"] and adds else 0.0), False
 
 
-def _winner(mode: str, in_market: bool) -> str:
+def _winner(mode: str, *, in_market: bool) -> str:
     """Return which of an entry and an exit of the same side holds: "entry", "exit" or "neither"."""
     if mode in ("entry", "exit"):
         return mode

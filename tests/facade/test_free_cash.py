@@ -1,0 +1,191 @@
+"""The ledger that keeps free cash, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ml4t_backtest import BacktestConfig, CombinedCommission, DataFeed, Engine, PerShareCommission, VolumeShareSlippage
+from tests.facade.feeds import Calls, days
+
+
+def account(closes: list[float], actions: dict[int, Any], events: pl.DataFrame | None = None, **settings: Any) -> Engine:
+    """Run actions by bar over flat bars of one asset, in an account with 1,000 that keeps free cash."""
+    frame = pl.DataFrame(
+        {"timestamp": days(len(closes)), "asset": "A", **dict.fromkeys(("open", "high", "low", "close"), closes), "volume": 1e6}
+    )
+    models = {name: settings.pop(name) for name in ("commission_model", "slippage_model") if name in settings}
+    config = BacktestConfig.from_preset("vectorbt").replace(initial_cash=1000.0, **settings)
+
+    def act(bar: int, data: Any, broker: Any) -> None:
+        if bar in actions:
+            actions[bar](broker)
+
+    engine = Engine(DataFeed(prices_df=frame), Calls(act), config, events=events, **models)
+    engine.run()
+    return engine
+
+
+def fills(engine: Engine) -> list[float]:
+    return [float(quantity) for quantity in engine._store.used_fills()["quantity"]]
+
+
+def state(engine: Engine) -> list[float]:
+    """Cash, free cash and debt."""
+    store = engine._store
+    return [float(store.state["cash"][0]), float(store.state["free_cash"][0]), float(store.positions["debt"][0])]
+
+
+def all_in(broker: Any) -> None:
+    broker.submit_order("A", math.inf)
+
+
+def all_short(broker: Any) -> None:
+    broker.submit_order("A", -math.inf)
+
+
+def test_an_order_for_all_spends_all_the_cash_and_pays_its_commission_from_it() -> None:
+    engine = account([10.0], {0: all_in}, commission_model=CombinedCommission(percentage=0.01, fixed=10.0))
+    (fill,) = engine.broker.fills
+    assert fill.quantity == (990.0 / 1.01) / 10.0  # of 1,000 the 10 and one per cent of the rest are commission
+    assert fill.commission == 1000.0 - 990.0 / 1.01
+    assert state(engine) == [0.0, 0.0, 0.0]
+    (order,) = engine.broker.orders
+    assert (order.quantity, order.filled_quantity, order.status.value) == (fill.quantity, fill.quantity, "filled")
+
+
+def test_a_short_for_all_sells_what_free_cash_covers_and_turns_with_all_the_cash() -> None:
+    engine = account([10.0, 8.0], {0: all_short})
+    assert fills(engine) == [-100.0]
+    assert state(engine) == [2000.0, 0.0, 1000.0]
+    engine = account([10.0, 8.0], {0: all_short, 1: all_in})
+    assert fills(engine) == [-100.0, 250.0]
+    assert state(engine) == [0.0, 0.0, 0.0]
+    assert [trade.pnl for trade in engine.broker.trades] == [200.0]
+
+
+def test_long_and_then_short_for_all_is_one_order() -> None:
+    engine = account([10.0, 12.0], {0: all_in, 1: all_short})
+    assert fills(engine) == [100.0, -200.0]
+    assert state(engine) == [2400.0, 0.0, 1200.0]
+
+
+@pytest.mark.parametrize(("fraction", "quantity"), [(0.25, 25.0), (1.0, 100.0), (-0.25, -25.0), (-1.0, -100.0)])
+def test_a_fraction_of_what_can_be_paid(fraction: float, quantity: float) -> None:
+    assert fills(account([10.0], {0: lambda broker: broker.order_cash_percent("A", fraction)})) == [quantity]
+
+
+def test_shorts_of_a_given_size_are_limited_only_where_they_lock_cash() -> None:
+    sell = {0: lambda broker: broker.submit_order("A", -300.0)}
+    engine = account([10.0], sell)
+    assert fills(engine) == [-300.0]
+    assert state(engine) == [4000.0, -2000.0, 3000.0]
+    assert fills(account([10.0], sell, short_cash_policy="lock_notional")) == [-100.0]
+
+
+def test_buying_back_releases_the_debt_at_its_average_and_never_spends_what_shorts_lock() -> None:
+    # 60 sold at 10: cash 1,600, debt 600, free 400. 20 bought at 12 cost 240 and release a third of the debt, twice.
+    actions: dict[int, Any] = {0: lambda broker: broker.submit_order("A", -60.0), 1: lambda broker: broker.submit_order("A", 20.0)}
+    engine = account([10.0, 12.0], actions, short_cash_policy="lock_notional")
+    assert state(engine) == [1360.0, 560.0, 400.0]
+    # All in at 25: covering 60 would cost 1,500, free cash and twice the debt are 1,600: 64 are bought.
+    engine = account([10.0, 25.0], {0: lambda broker: broker.submit_order("A", -60.0), 1: all_in}, short_cash_policy="lock_notional")
+    assert fills(engine) == [-60.0, 64.0]
+    # At 40 covering would cost 2,400: (400 - 0) / (40 - 2 * 10) = 20 can be bought back, for 800.
+    engine = account([10.0, 40.0], {0: lambda broker: broker.submit_order("A", -60.0), 1: all_in}, short_cash_policy="lock_notional")
+    assert fills(engine) == [-60.0, 20.0]
+    assert state(engine) == [800.0, 0.0, 400.0]
+
+
+def test_whole_units_leave_the_rest_in_cash() -> None:
+    engine = account([300.0], {0: all_in}, share_type="integer", commission_model=CombinedCommission(percentage=0.01))
+    assert fills(engine) == [3.0]
+    assert state(engine)[0] == 1000.0 - 909.0
+
+
+def test_an_order_is_cut_or_refused() -> None:
+    buy = {0: lambda broker: broker.submit_order("A", 150.0)}
+    assert fills(account([10.0], buy)) == [100.0]
+    engine = account([10.0], buy, partial_fills_allowed=False, reject_on_insufficient_cash=True)
+    (order,) = engine.broker.orders
+    assert order.status.value == "rejected"
+    assert "1,500" in str(order.rejection_reason)
+    engine = account([10.0, 10.0], {0: all_in, 1: all_in})
+    assert [order.status.value for order in engine.broker.orders] == ["filled", "cancelled"]
+    engine = account([10.0], {0: lambda broker: broker.submit_order("A", 1.0)}, commission_model=CombinedCommission(fixed=1000.0))
+    assert fills(engine) == []
+
+
+def test_money_from_events_is_free() -> None:
+    dividend = pl.DataFrame({"timestamp": days(3)[1:2], "asset": ["A"], "kind": ["dividend"], "value": [2.0]})
+    engine = account([10.0, 10.0, 10.0], {0: lambda broker: broker.submit_order("A", 50.0), 2: all_in}, dividend)
+    assert fills(engine) == [50.0, 60.0]  # 500 were left, 100 came
+    assert state(engine) == [0.0, 0.0, 0.0]
+
+
+def test_order_limits_hold_here_too_and_leave_no_trace() -> None:
+    engine = account([10.0, 10.0], {0: lambda broker: broker.submit_order("A", 50.0), 1: all_in}, max_order_size=400.0)
+    assert fills(engine) == []
+    assert state(engine) == [1000.0, 1000.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ({"commission_model": PerShareCommission(0.01)}, "fraction of the value"),
+        ({"commission_model": CombinedCommission(percentage=0.01, min_cost=1.0)}, "fraction of the value"),
+        ({"slippage_model": VolumeShareSlippage()}, "fraction of the price"),
+    ],
+)
+def test_costs_that_cannot_be_solved_for_the_quantity_are_refused(models: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        account([10.0], {}, **models)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"settlement_delay": 1},
+        {"cash_buffer_pct": 0.1},
+        {"skip_cash_validation": True},
+        {"next_bar_simple_cash_check": True},
+        {"short_cash_policy": "credit_proceeds"},
+        {"account_type": "margin"},
+    ],
+)
+def test_settings_that_decide_about_money_contradict_it(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="cash_ledger='free_cash' decides what may be spent, which contradicts"):
+        account([10.0], {}, **settings)
+
+
+def test_bad_orders_say_what_to_do() -> None:
+    def tried(quantity: Any, **order: Any) -> Any:
+        return lambda broker: broker.submit_order("A", quantity, **order)
+
+    for action, words in (
+        (tried(math.nan), "expected a finite number"),
+        (tried(math.inf, order_type="limit", limit_price=10.0), "plain market order"),
+        (lambda broker: broker.order_cash_percent("A", 1.5), "expected a number from -1 to 1"),
+        (lambda broker: broker.order_cash_percent("B", 0.5), "unknown asset"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            account([10.0], {0: action})
+    for action in (all_in, lambda broker: broker.order_cash_percent("A", 0.5)):
+        with pytest.raises(ValueError, match="cash_ledger='free_cash'"):
+            account([10.0], {0: action}, cash_ledger="standard")
+
+
+def test_an_order_for_all_that_only_reduces_closes() -> None:
+    sell = {0: lambda broker: broker.submit_order("A", 30.0), 1: lambda broker: broker.submit_order("A", -math.inf, reduce_only=True)}
+    assert fills(account([10.0, 10.0], sell)) == [30.0, -30.0]
+    nothing = {0: lambda broker: broker.submit_order("A", -math.inf, reduce_only=True)}
+    assert fills(account([10.0], nothing)) == []
+
+
+def test_a_cash_account_may_keep_free_cash_but_sells_nothing_short() -> None:
+    engine = account([10.0, 10.0], {0: all_short, 1: all_in}, account_type="cash", allow_short_selling=False)
+    assert fills(engine) == [100.0]
+    assert [order.status.value for order in engine.broker.orders] == ["rejected", "filled"]
