@@ -12,6 +12,7 @@ __all__ = [
     "EntryPriority",
     "EventKind",
     "ExitReason",
+    "FillOrdering",
     "FlowKind",
     "ImpactKind",
     "InitialMark",
@@ -129,6 +130,14 @@ class PriceField(IntEnum):
     VWAP = 3
 
 
+class FillOrdering(IntEnum):
+    """In which order pending orders have their turns."""
+
+    EXIT_FIRST = 0
+    FIFO = 1
+    NEWEST_EXIT_FIRST = 2
+
+
 class EntryPriority(IntEnum):
     """In which order entries have their turns."""
 
@@ -151,6 +160,7 @@ class ChildActivation(IntEnum):
     AFTER_OPEN = 0
     SAME_BAR = 1
     NEXT_BAR = 2
+    AFTER_MARKET = 3
 
 
 class BracketPriority(IntEnum):
@@ -159,6 +169,7 @@ class BracketPriority(IntEnum):
     STOP_FIRST = 0
     LIMIT_FIRST = 1
     NEAREST = 2
+    STOP_ALWAYS = 3
 
 
 class ShortCashPolicy(IntEnum):

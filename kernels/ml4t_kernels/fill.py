@@ -69,15 +69,18 @@ def _stop_price(buys: bool, stop: float, quote: Quote) -> float:  # noqa: FBT001
 
 
 @kernel
-def _stop_limit_price(order: Record, buys: bool, quote: Quote, better_open: bool, resting: bool) -> tuple[float, int]:  # noqa: FBT001
+def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, resting: bool) -> tuple[float, int]:  # noqa: FBT001
     """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen.
 
-    All in. rests: the stop was seen on an earlier bar.
+    All in. resting: the stop was seen on an earlier bar.
     """
     limit, stop = order["limit_price"], order["stop_price"]
     touched = _stop_price(buys, stop, quote)
+    if params["stop_limit_at_stop"] == 1 and not resting:
+        within = (stop < limit and quote.low <= limit) if buys else (stop > limit and quote.high >= limit)
+        return (stop if within and not isnan(touched) else NO_PRICE), 0 if isnan(touched) else 1
     if resting or touched == quote.gap:
-        return _limit_price(buys, limit, quote, better_open), 1
+        return _limit_price(buys, limit, quote, params["limit_better_open"] == 1), 1
     if isnan(touched):
         return NO_PRICE, 0
     if (stop <= limit) if buys else (stop >= limit):
@@ -94,23 +97,22 @@ def rests(order: Record, number: int) -> bool:
 
 
 @kernel
-def base_price(order: Record, quote: Quote, better_open: bool, number: int) -> tuple[float, int]:  # noqa: FBT001
+def base_price(order: Record, quote: Quote, params: Record, number: int) -> tuple[float, int]:
     """Return the price before impact and slippage, NaN when the order does not trade on this bar, and whether a stop-limit is triggered.
 
-    order: record order_dtype (in). quote: what the order sees (in). better_open: limit orders fill at a better gap price.
-    number: of the bar; on the bar that triggers a stop-limit its first rule stays in force.
-    Comparisons are inclusive.
+    order: record order_dtype (in). quote: what the order sees (in). params: record (in). number: of the bar; on the bar that
+    triggers a stop-limit its first rule stays in force. Comparisons are inclusive.
     """
     kind = order["order_type"]
     if kind == OrderType.MARKET:
         return quote.market, 0
     buys = order["quantity"] > 0.0
     if kind == OrderType.LIMIT:
-        return _limit_price(buys, order["limit_price"], quote, better_open), 0
+        return _limit_price(buys, order["limit_price"], quote, params["limit_better_open"] == 1), 0
     if kind == OrderType.STOP or kind == OrderType.TRAILING_STOP:
         return _stop_price(buys, order["stop_price"], quote), 0
     if kind == OrderType.STOP_LIMIT:
-        return _stop_limit_price(order, buys, quote, better_open, rests(order, number))
+        return _stop_limit_price(order, buys, quote, params, rests(order, number))
     price = quote.open if kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN else quote.close
     limit = order["limit_price"]
     if not isnan(limit) and ((price > limit) if buys else (price < limit)):

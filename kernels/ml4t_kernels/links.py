@@ -53,13 +53,13 @@ def _stops(order: Record, number: int) -> bool:
 def _goes_before(ledger: Ledger, other: Record, gap: float, order: Record, own_gap: float) -> bool:
     """Tell whether a touched member of a group goes before another (all in; gap, own_gap: prices).
 
-    First what has no level, then what the gap price satisfies, then by priority.
+    First what has no level, then (unless stops always go first) what the gap price satisfies, then by priority.
     """
     number, priority = ledger.state[0]["bar"], ledger.params[0]["bracket_priority"]
     if not _has_level(other):
         return True
     satisfied = is_satisfied(other, gap, number)
-    if satisfied != is_satisfied(order, own_gap, number):
+    if priority != BracketPriority.STOP_ALWAYS and satisfied != is_satisfied(order, own_gap, number):
         return satisfied
     stops, own_stops = _stops(other, number), _stops(order, number)
     if priority == BracketPriority.NEAREST:
@@ -88,7 +88,7 @@ def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
             quote, stop = quote_for(params, other, bar, number), other["stop_price"]
             if trails and params["trail_update"] == TrailUpdate.BAR_FIRST and other["active_bar"] != number and not isnan(stop):
                 move_trail(other, quote.high, quote.low, quote.close, TrailUpdate.BAR_FIRST)
-            base, _ = base_price(other, quote, params["limit_better_open"] == 1, number)
+            base, _ = base_price(other, quote, params, number)
             first = not isnan(base) and _goes_before(ledger, other, quote.gap, order, gap)
             other["stop_price"] = stop
             if first:
@@ -118,6 +118,8 @@ def wake_children(ledger: Ledger, order: Record, at_open: bool) -> None:  # noqa
     state, activation = ledger.state[0], ledger.params[0]["child_activation"]
     number = state["bar"]
     now = activation == ChildActivation.SAME_BAR or (at_open and activation == ChildActivation.AFTER_OPEN)
+    if activation == ChildActivation.AFTER_MARKET:
+        now = at_open and order["order_type"] == OrderType.MARKET
     for place in range(state["live_count"]):
         child = ledger.orders[ledger.live[place]]
         if child["dormant"] == 1 and child["parent_id"] == order["order_id"]:

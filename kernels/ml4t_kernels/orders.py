@@ -273,14 +273,14 @@ def cancel_since(ledger: Ledger, first_row: int, reason: int) -> None:
 
 @kernel
 def cancel_orphans(ledger: Ledger) -> None:
-    """Cancel the orders whose parent ended without a fill; children stand after their parents (ledger: in-out)."""
+    """Cancel the orders whose parent ended before it woke them; children stand after their parents (ledger: in-out)."""
     state = ledger.state[0]
     for place in range(state["live_count"]):
         order = ledger.orders[ledger.live[place]]
         if order["dormant"] == 0 or order["status"] != OrderStatus.PENDING:
             continue
         parent = ledger.orders[order["parent_id"] - 1]
-        if parent["status"] != OrderStatus.PENDING and parent["filled_quantity"] == 0.0:
+        if parent["status"] != OrderStatus.PENDING:
             finish(state, order, OrderStatus.CANCELLED, OrderReason.PARENT_NOT_FILLED)
 
 

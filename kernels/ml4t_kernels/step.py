@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from ._jit import kernel
 from .account import close_gaps, mark
-from .codes import BarFlag, Stage, StepStatus
+from .codes import BarFlag, FillOrdering, Stage, StepStatus
 from .ledger import Bar, Ledger
 from .links import is_due
 from .orders import drop_finished
-from .turn import is_exit, take_turn
+from .turn import closes_without_limit, is_exit, take_turn
 
 __all__ = ["fill_pass", "mark_account", "proceed"]
 
@@ -21,27 +21,34 @@ _HOLDS_MASK = 7
 
 
 @kernel
+def _is_exit_stage(stage: int) -> bool:
+    """Tell whether a stage is the first sweep of a fill pass (stage: code Stage)."""
+    return stage == Stage.FIRST_EXITS or stage == Stage.SECOND_EXITS or stage == Stage.CLOSING_EXITS
+
+
+@kernel
 def _sweep(ledger: Ledger, bar: Bar, stage: int) -> int:
     """Give the due orders their turns from the cursor on, in an exit stage only the exits. Returns a StepStatus.
 
-    ledger: in-out. bar: in. stage: code Stage. Room for a fill, a trade and an open position is made sure of before each
-    turn.
+    ledger: in-out. bar: in. stage: code Stage. Room for two fills (of a flip), two trades and an open position is made sure of
+    before each turn.
     """
     state = ledger.state[0]
     at_close = stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES
-    exits = stage == Stage.FIRST_EXITS or stage == Stage.SECOND_EXITS or stage == Stage.CLOSING_EXITS
+    exits = _is_exit_stage(stage)
     listed = ledger.live if exits else ledger.turns
-    for place in range(state["cursor"], state["live_count"]):
-        order = ledger.orders[listed[place]]
+    newest, count = exits and ledger.params[0]["fill_ordering"] == FillOrdering.NEWEST_EXIT_FIRST, state["live_count"]
+    for place in range(state["cursor"], count):
+        order = ledger.orders[listed[count - 1 - place if newest else place]]
         if not is_due(state, bar, order, at_close):
             continue
         position = ledger.positions[order["asset"]]
-        if exits and not is_exit(order, position["quantity"]):
+        if exits and not (closes_without_limit(order) if newest else is_exit(order, position["quantity"])):
             continue
         state["cursor"] = place
-        if state["fill_count"] >= state["fill_capacity"]:
+        if state["fill_count"] + 1 >= state["fill_capacity"]:
             return StepStatus.GROW_FILLS.value
-        if state["trade_count"] >= state["trade_capacity"]:
+        if state["trade_count"] + 1 >= state["trade_capacity"]:
             return StepStatus.GROW_TRADES.value
         if state["open_count"] >= state["open_capacity"]:
             close_gaps(state, ledger.positions, ledger.open_list)
@@ -72,7 +79,9 @@ def fill_pass(ledger: Ledger, bar: Bar) -> int:
         elif stage == Stage.FIRST_SORTING or stage == Stage.SECOND_SORTING or stage == Stage.CLOSING_SORTING:
             if params["entry_priority"] != 0 and state["live_count"] > 0:
                 return StepStatus.RUN_SORTING.value
-        elif params["in_queue_order"] == 0 or (stage != Stage.FIRST_EXITS and stage != Stage.SECOND_EXITS and stage != Stage.CLOSING_EXITS):
+        elif params["fill_ordering"] != FillOrdering.FIFO or (
+            stage != Stage.FIRST_EXITS and stage != Stage.SECOND_EXITS and stage != Stage.CLOSING_EXITS
+        ):
             status = _sweep(ledger, bar, stage)
             if status != StepStatus.OK:
                 return status

@@ -17,12 +17,13 @@ from .gate import affordable, check_limits, check_money, commission_of, is_for_m
 from .impact import impact
 from .ledger import Bar, Item, Ledger, Quote
 from .links import release_siblings, trades_at_open, wake_children, yields
+from .margin import opening_quantity
 from .orders import end, finish, has_nothing_left, remaining_quantity
 from .participation import participation_cap, rounded_down
 from .pnl import average
 from .slippage import fill_price, per_unit
 
-__all__ = ["is_exit", "take_turn"]
+__all__ = ["closes_without_limit", "is_exit", "take_turn"]
 
 
 @kernel
@@ -30,6 +31,12 @@ def is_exit(order: Record, held: float) -> bool:
     """Tell whether an order only reduces what is held (signed)."""
     quantity = remaining_quantity(order)
     return order["reduce_only"] == 1 or (held * quantity < 0.0 and abs(quantity) <= abs(held))
+
+
+@kernel
+def closes_without_limit(order: Record) -> bool:
+    """Tell whether an order is reduce-only and has no limit price (order: in)."""
+    return order["reduce_only"] == 1 and isnan(order["limit_price"])
 
 
 @kernel
@@ -84,7 +91,7 @@ def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:
         return quote.market
     if kind == OrderType.TRAILING_STOP and not _place_trail(ledger, order, quote, number):
         return NO_PRICE
-    base, triggered = base_price(order, quote, params["limit_better_open"] == 1, number)
+    base, triggered = base_price(order, quote, params, number)
     if triggered == 1 and order["triggered"] == 0:
         order["triggered"] = 1
         order["moved_bar"] = number + 1
@@ -140,6 +147,8 @@ def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float,
     slippage = per_unit(item.cost, asset, quantity, moved, volume, bar.ask[asset] - bar.bid[asset])
     if ledger.params[0]["slip_rule_prices"] == 0 and base == order["rule_price"] and order["created_bar"] == ledger.state[0]["bar"]:
         slippage = 0.0
+    if ledger.params[0]["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
+        slippage = 0.0
     return fill_price(base, moved, slippage, quantity, order["limit_price"])
 
 
@@ -171,22 +180,23 @@ def _record_fill(ledger: Ledger, item: Item, bar: Bar, quantity: float, price: f
 
 
 @kernel
-def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at_open: bool) -> None:  # noqa: FBT001
+def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at_open: bool, flips: bool) -> None:  # noqa: FBT001
     """Finish an order that has nothing left, and tell its children and siblings (ledger, item: in-out).
 
-    quantity: filled just now, signed. was_cut: for money, which ends the order.
+    quantity: filled just now, signed. was_cut: for money, which ends the order. flips: the closing part of a flip, whose opening
+    part is for the children.
     """
     order = item.order
     emptied = order["reduce_only"] == 1 and item.position["quantity"] == 0.0
     if was_cut or emptied or has_nothing_left(order):
         finish(ledger.state[0], order, OrderStatus.FILLED, OrderReason.NONE)
+    if order["has_children"] == 1 and not flips:  # before others end, which cancels all children that can never wake
+        wake_children(ledger, order, at_open)
     if emptied and order["parent_id"] != 0:
         parent = ledger.orders[order["parent_id"] - 1]
         if parent["status"] == OrderStatus.PENDING:
             # What the rest of the entry would buy from now on would have no exit.
             end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
-    if order["has_children"] == 1:
-        wake_children(ledger, order, at_open)
     if order["sibling_id"] != 0:
         release_siblings(ledger, order, abs(quantity))
 
@@ -228,13 +238,16 @@ def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     cost = state["cleared_commission"]
     at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
     _record_fill(ledger, item, bar, cleared, state["cleared_price"], base, cost, cost)
-    _settle_order(ledger, item, cleared, cleared != quantity, at_open)
+    _settle_order(ledger, item, cleared, cleared != quantity, at_open, False)
     return StepStatus.OK.value
 
 
 @kernel
-def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
-    """Do steps 5 to 10 for a quantity that may trade from a base price. Returns a StepStatus (ledger, item: in-out)."""
+def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float, flips: bool) -> int:  # noqa: FBT001
+    """Do steps 5 to 10 for a quantity that may trade from a base price. Returns a StepStatus (ledger, item: in-out).
+
+    flips: it is the closing part of a flip.
+    """
     state, params, order = ledger.state[0], ledger.params[0], item.order
     price = _slipped(ledger, item, bar, quantity, base, quote.volume)
     if isnan(price):
@@ -257,10 +270,24 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
         cost, raw = commission_of(ledger, item, quantity, price, maker)
     at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
     _record_fill(ledger, item, bar, quantity, price, base, cost, raw)
-    _settle_order(ledger, item, quantity, was_cut, at_open)
-    if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC:
+    _settle_order(ledger, item, quantity, was_cut, at_open, flips)
+    if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC and not flips:
         finish(state, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
     return StepStatus.OK.value
+
+
+@kernel
+def _trade_parts(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
+    """Trade a quantity, a flip in two parts where the settings say so. Returns a StepStatus; arguments as `_trade`."""
+    order, held, rest = item.order, item.position["quantity"], 0.0
+    flips = held * quantity < 0.0 < opening_quantity(held, quantity)
+    if flips and ledger.params[0]["split_flips"] == 1 and order["time_in_force"] != TimeInForce.FOK:
+        quantity, rest = -held, quantity + held
+    while True:
+        status = _trade(ledger, bar, item, quote, base, quantity, rest != 0.0)
+        if rest == 0.0 or status != StepStatus.OK or order["status"] != OrderStatus.PENDING:
+            return status
+        quantity, rest = rest, 0.0
 
 
 @kernel
@@ -292,4 +319,4 @@ def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
         _wait(ledger, bar, order)
         return StepStatus.OK.value
     own_ledger = ledger.params[0]["clearing"] != 0
-    return _clear(ledger, bar, item, quote, base, quantity) if own_ledger else _trade(ledger, bar, item, quote, base, quantity)
+    return _clear(ledger, bar, item, quote, base, quantity) if own_ledger else _trade_parts(ledger, bar, item, quote, base, quantity)

@@ -25,7 +25,9 @@ __all__ = [
     "RebalanceMode",
     "ShareType",
     "ShortCashPolicy",
+    "SlippageFills",
     "SlippageType",
+    "StopLimitFill",
     "SubmissionBarRange",
     "TrailStopTiming",
     "TrailUpdate",
@@ -87,11 +89,12 @@ class ShareType(str, Enum):
 
 
 class FillOrdering(str, Enum):
-    """Exits before entries, or all in order of submission (`sequential` is another word for `fifo`)."""
+    """Exits before entries, all in order of submission (`sequential` is another word for `fifo`), or the newest closing order first."""
 
     EXIT_FIRST = "exit_first"
     FIFO = "fifo"
     SEQUENTIAL = "sequential"
+    NEWEST_EXIT_FIRST = "newest_exit_first"
 
 
 class EntryOrderPriority(str, Enum):
@@ -146,6 +149,20 @@ class LimitFill(str, Enum):
     BETTER_OPEN = "better_open"
 
 
+class StopLimitFill(str, Enum):
+    """Where a stop-limit order fills on the bar that triggers it: by the way of the price, or at its stop only."""
+
+    STANDARD = "standard"
+    AT_STOP = "at_stop"
+
+
+class SlippageFills(str, Enum):
+    """Which fills have slippage."""
+
+    ALL = "all"
+    OPENING = "opening"
+
+
 class TrailUpdate(str, Enum):
     """When trailing stop orders move: after the bar from its extreme, from its close, or before the test."""
 
@@ -155,11 +172,12 @@ class TrailUpdate(str, Enum):
 
 
 class ChildActivation(str, Enum):
-    """When children wake: on the entry bar if the entry traded at its open, on the same bar, or on the next."""
+    """When children wake: on the entry bar if the entry (a market order) traded at its open, on the same bar, or on the next."""
 
     AFTER_OPEN = "after_open"
     SAME_BAR = "same_bar"
     NEXT_BAR = "next_bar"
+    AFTER_MARKET = "after_market"
 
 
 class BracketPriority(str, Enum):
@@ -168,6 +186,7 @@ class BracketPriority(str, Enum):
     STOP_FIRST = "stop_first"
     LIMIT_FIRST = "limit_first"
     NEAREST = "nearest"
+    STOP_ALWAYS = "stop_always"
 
 
 class WaterMarkSource(str, Enum):

@@ -81,6 +81,7 @@ class BacktestConfig:
         "execution.submission_bar_range", c.SubmissionBarRange, c.SubmissionBarRange.RANGE
     )
     limit_fill: c.LimitFill | str = choice("execution.limit_fill", c.LimitFill, c.LimitFill.LIMIT)
+    stop_limit_fill: c.StopLimitFill | str = choice("execution.stop_limit_fill", c.StopLimitFill, c.StopLimitFill.STANDARD)
     trail_update: c.TrailUpdate | str = choice("execution.trail_update", c.TrailUpdate, c.TrailUpdate.AFTER_BAR)
     child_activation: c.ChildActivation | str = choice("execution.child_activation", c.ChildActivation, c.ChildActivation.AFTER_OPEN)
     bracket_priority: c.BracketPriority | str = choice("execution.bracket_priority", c.BracketPriority, c.BracketPriority.STOP_FIRST)
@@ -105,6 +106,7 @@ class BacktestConfig:
     slippage_fixed: float = number("slippage.fixed", 0.0)
     slippage_spread: float = number("slippage.spread", 0.0)
     rule_exit_slippage: bool = flag("slippage.rule_exits", True)
+    slippage_fills: c.SlippageFills | str = choice("slippage.fills", c.SlippageFills, c.SlippageFills.ALL)
     stop_slippage_rate: float = number("slippage.stop_rate", 0.0, most=1.0)
     # Orders
     reject_on_insufficient_cash: bool = flag("orders.reject_on_insufficient_cash", True)
@@ -114,6 +116,7 @@ class BacktestConfig:
     entry_order_priority: c.EntryOrderPriority | str = choice(
         "orders.entry_order_priority", c.EntryOrderPriority, c.EntryOrderPriority.SUBMISSION
     )
+    split_flips: bool = flag("orders.split_flips", False)
     next_bar_submission_precheck: bool = flag("orders.next_bar_submission_precheck", False)
     next_bar_simple_cash_check: bool = flag("orders.next_bar_simple_cash_check", False)
     buying_power_reservation: bool = flag("orders.buying_power_reservation", False)

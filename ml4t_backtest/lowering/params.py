@@ -15,6 +15,8 @@ from ml4t_backtest.config import (
     LimitFill,
     MarginCallCheck,
     ShortCashPolicy,
+    SlippageFills,
+    StopLimitFill,
     SubmissionBarRange,
     WaterMarkSource,
 )
@@ -47,6 +49,7 @@ _COPIED = {
     "reserve": "buying_power_reservation",
     "stop_reset_on_add": "stop_reset_on_add",
     "slip_rule_prices": "rule_exit_slippage",
+    "split_flips": "split_flips",
 }
 # Field of the record -> its codes, and the setting of the same choices.
 _CODED: dict[str, tuple[Any, str]] = {
@@ -79,10 +82,14 @@ def lower_params(config: BacktestConfig) -> Records:
         "clearing": clearing() if free_cash else 0,
         # Free cash is snapped where sums cancel to nine digits, so positions are, too.
         "dust": 1e-9 if free_cash else 1e-12,
-        "in_queue_order": config.fill_ordering is not FillOrdering.EXIT_FIRST,
+        "fill_ordering": codes.FillOrdering.FIFO
+        if config.fill_ordering is FillOrdering.SEQUENTIAL
+        else _code(codes.FillOrdering, config.fill_ordering),
         # One sweep in order of submission has no entries of its own to sort.
         "entry_priority": _code(codes.EntryPriority, config.entry_order_priority) if config.fill_ordering is FillOrdering.EXIT_FIRST else 0,
         "limit_better_open": config.limit_fill is LimitFill.BETTER_OPEN,
+        "stop_limit_at_stop": config.stop_limit_fill is StopLimitFill.AT_STOP,
+        "slip_openings_only": config.slippage_fills is SlippageFills.OPENING,
         "submission_close_only": config.submission_bar_range is SubmissionBarRange.CLOSE,
         # With leverage the margin of shorts does what the policy does without.
         "short_cash_policy": 0 if leverage or config.short_cash_policy is ShortCashPolicy.CREDIT else _policy(config),

@@ -15,14 +15,19 @@ OF_ORDERS: Options = {
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open"),
     "trail_update": ("after_bar", "close", "bar_first"),
-    "fill_ordering": ("exit_first", "fifo", "sequential"),
+    "stop_limit_fill": ("standard", "at_stop"),
+    "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
+    "split_flips": (False, True),
+    "slippage_fills": ("all", "opening"),
     "entry_order_priority": ("submission", "notional_desc", "notional_asc"),
     "round_to_tick": (False, True),
     "close_at_end": (False, True),
 }
 OF_LINKS: Options = {
-    "child_activation": ("after_open", "same_bar", "next_bar"),
-    "bracket_priority": ("stop_first", "limit_first", "nearest"),
+    "child_activation": ("after_open", "same_bar", "next_bar", "after_market"),
+    "bracket_priority": ("stop_first", "limit_first", "nearest", "stop_always"),
+    "fill_ordering": ("exit_first", "newest_exit_first"),
+    "split_flips": (False, True),
 }
 OF_MONEY: Options = {
     "partial_fills_allowed": (False, True),
@@ -30,6 +35,8 @@ OF_MONEY: Options = {
     "cash_buffer_pct": (0.0, 0.125, 0.03125),
     "settlement_delay": (0, 1, 2, 7),
     "settlement_reduces_buying_power": (True, False),
+    "split_flips": (False, True),
+    "slippage_fills": ("all", "opening"),
     "max_positions": (None, 1, 2),
     "max_position_size": (None, 1_500.0, 4_000.0),
     "max_order_size": (None, 1_000.0, 3_000.0),
@@ -82,6 +89,7 @@ def choose_settings(pick: Chooser, recipe: Recipe, account: str) -> dict[str, An
     chosen["account_type"] = account
     if pick.dyadic:  # these divide
         chosen.pop("partial_fills_allowed", None)
+        chosen.pop("split_flips", None)
         chosen.pop("short_cash_policy", None)
         chosen |= {"margin_call": "ignore"} if leveraged else {}
     if leveraged:

@@ -106,12 +106,12 @@ class Costs:
         share = min(abs(q) / volume, volume_limit)
         return abs(b2) * price_impact * share * share
 
-    def fill_price(self, order: OracleOrder, q: Number, base: Number, bar: Bar) -> Number:
+    def fill_price(self, order: OracleOrder, q: Number, base: Number, bar: Bar, *, slips: bool = True) -> Number:
         """The base price moved against the order by impact and slippage, within its bounds."""
         buy = q > 0
         i = self.impact(q, base, bar)
         b2 = base + i if buy else base - i
-        s = self.slippage_per_unit(q, b2, bar)
+        s = self.slippage_per_unit(q, b2, bar) if slips else self.zero
         price = b2 + s if buy else b2 - s
         if not buy and base >= 0:
             price = max(price, self.zero)

@@ -32,6 +32,10 @@ def run_pass(account: Account, price: str, *, on_close: bool = False) -> None:
             if order.status == "pending" and is_exit(account, order):
                 take_turn(this, order)
         queue = in_priority(account, [order for order in queue if order.status == "pending"], price)
+    if settings.fill_ordering == "newest_exit_first":
+        for order in reversed(queue):
+            if order.status == "pending" and order.reduce_only and order.limit_price is None:
+                take_turn(this, order)
     for order in queue:
         if order.status == "pending":
             take_turn(this, order)
@@ -150,7 +154,21 @@ def try_to_trade(this: Pass, order: OracleOrder) -> None:
     allowed = links.parent_allows(account, order)
     size = capped(account, order, wanted if allowed is None else min(wanted, allowed))
     if size > 0 and (order.time_in_force != "FOK" or size == whole):
-        execute(account, order, found, size, complete=size == wanted)
+        trade(account, order, found, size, complete=size == wanted)
+
+
+def trade(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool) -> None:
+    """Points 5 to 10, twice for the two parts of a flip where `split_flips` says so."""
+    p, costs = account.quantity(order.asset), account.rules.costs[order.asset]
+    flips = propose(account, order.asset, signed(size, order.quantity), found.price, lambda _: account.rules.zero)
+    if not account.rules.settings.split_flips or flips.closing == 0 or flips.opening == 0 or order.time_in_force == "FOK":
+        execute(account, order, found, size, complete=complete)
+        return
+    if not costs.known(account.bars[order.asset]):
+        return
+    execute(account, order, found, abs(p), complete=False, wakes=False)
+    if order.status == "pending":
+        execute(account, order, found, size - abs(p), complete=complete)
 
 
 def start_or_tighten(account: Account, order: OracleOrder) -> None:
@@ -180,14 +198,16 @@ def capped(account: Account, order: OracleOrder, size: Number) -> Number:
     return size
 
 
-def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool) -> None:
-    """Points 5 to 10 for an unsigned quantity; complete: it is all that the order may still ask for."""
+def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool, wakes: bool = True) -> None:
+    """Points 5 to 10 for an unsigned quantity; complete: it is all that the order may still ask for; wakes: its children may wake."""
     assert found.price is not None
     costs, m = account.rules.costs[order.asset], account.rules.multipliers[order.asset]
     if not costs.known(account.bars[order.asset]):
         return
     q = signed(size, order.quantity)
-    price = costs.fill_price(order, q, found.price, account.bars[order.asset])
+    opens = propose(account, order.asset, q, found.price, lambda _: account.rules.zero).opening > 0
+    slips = opens or account.rules.settings.slippage_fills == "all"
+    price = costs.fill_price(order, q, found.price, account.bars[order.asset], slips=slips)
     pay = costs.commission_of(order, price, m, found.maker)
     proposal = propose(account, order.asset, q, price, pay)
     refusal = over_limits(account, proposal) or refuse(account, proposal)
@@ -205,7 +225,7 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     raw = costs.raw_commission(proposal.q, price, m, found.maker)
     order.raw_commission = order.raw_commission + raw
     fill(account, order, proposal, abs(price - found.price))
-    links.after_fill(account, order, abs(proposal.q), found.at_open)
+    links.after_fill(account, order, abs(proposal.q), found.at_open, wakes=wakes)
     emptied = order.reduce_only and proposal.new == 0
     if emptied and order.parent is not None and account.orders[order.parent - 1].status == "pending":
         account.end(account.orders[order.parent - 1], "cancelled", "POSITION_CLOSED")
@@ -280,13 +300,16 @@ def close_everything(account: Account) -> None:
         account.end(order, "cancelled", "RUN_ENDED")
     account.drop_finished_orders()
     start_totals(account, "close")
-    for asset in list(account.positions):
-        if asset in account.bars:
-            order = exit_order(account, asset, abs(account.quantity(asset)), "end_of_data")
-            if account.rules.costs[asset].known(account.bars[asset]):
-                execute(account, order, Offer(account.bars[asset].close), order.left, complete=True)
-            else:
-                account.end(order, "cancelled", "RUN_ENDED")
+    exits = [
+        exit_order(account, asset, abs(account.quantity(asset)), "end_of_data") for asset in account.positions if asset in account.bars
+    ]
+    if account.rules.settings.fill_ordering == "newest_exit_first":
+        exits.reverse()
+    for order in exits:
+        if account.rules.costs[order.asset].known(account.bars[order.asset]):
+            execute(account, order, Offer(account.bars[order.asset].close), order.left, complete=True)
+        else:
+            account.end(order, "cancelled", "RUN_ENDED")
     account.drop_finished_orders()
 
 

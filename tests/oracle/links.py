@@ -8,10 +8,10 @@ from tests.oracle.offers import Offer, see, stop_level
 from tests.oracle.records import OracleOrder
 
 
-def after_fill(account: Account, order: OracleOrder, x: Number, at_open: bool) -> None:
+def after_fill(account: Account, order: OracleOrder, x: Number, at_open: bool, *, wakes: bool) -> None:
     """What a fill of `x` units (unsigned) means for the children and the group of the order."""
     for child in account.pending:
-        if child.parent == order.order_id and child.dormant and child.status == "pending":
+        if wakes and child.parent == order.order_id and child.dormant and child.status == "pending":
             wake(account, child, at_open)
     if order.group is None:
         return
@@ -24,7 +24,9 @@ def after_fill(account: Account, order: OracleOrder, x: Number, at_open: bool) -
 
 def wake(account: Account, child: OracleOrder, at_open: bool) -> None:
     mode = account.rules.settings.child_activation
-    now = mode == "same_bar" or (mode == "after_open" and at_open)
+    parent = account.orders[(child.parent or 0) - 1]
+    after_open = mode == "after_open" or (mode == "after_market" and parent.order_type == "market")
+    now = mode == "same_bar" or (after_open and at_open)
     child.dormant = False
     child.due_bar = account.bar_index if now else account.bar_index + 1
     if now and not at_open:
@@ -70,4 +72,5 @@ def rank(account: Account, member: OracleOrder, seen: Offer) -> tuple[int, Numbe
         assert level is not None
         distance = abs(level - view.gap)
     limit_goes_first = priority == "limit_first"
-    return 1 if seen.satisfied else 2, distance, acts_as_limit != limit_goes_first
+    by_gap = seen.satisfied and priority != "stop_always"
+    return 1 if by_gap else 2, distance, acts_as_limit != limit_goes_first

@@ -105,6 +105,8 @@ def _stop_limit(account: Account, order: OracleOrder, view: View) -> Offer:
     assert limit is not None
     if order.triggered_bar is not None and order.triggered_bar < account.bar_index:
         return _limit(order, view)
+    if account.rules.settings.stop_limit_fill == "at_stop":
+        return _at_stop(order, view, stop, limit)
     if _reaches(order, view.gap, stop):
         inner = _limit(order, view)
         return Offer(inner.price, inner.at_open, inner.satisfied, triggered=True)
@@ -113,6 +115,17 @@ def _stop_limit(account: Account, order: OracleOrder, view: View) -> Offer:
     if _meets_limit(order, stop):
         return Offer(stop, triggered=True)
     return Offer(limit if _meets_limit(order, view.bar.close) else None, triggered=True)
+
+
+def _at_stop(order: OracleOrder, view: View, stop: Number, limit: Number) -> Offer:
+    """On the bar of the trigger: at the stop or not at all."""
+    buy = order.quantity > 0
+    gapped = _reaches(order, view.gap, stop)
+    if not gapped and not _reaches(order, _extreme(order, view), stop):
+        return Offer(None)
+    reached = (stop < limit and view.low <= limit) if buy else (stop > limit and view.high >= limit)
+    satisfied = gapped and _meets_limit(order, view.gap)
+    return Offer(stop if reached else None, at_open=satisfied and view.gap_is_open, satisfied=satisfied, triggered=True)
 
 
 def _trailing_stop(account: Account, order: OracleOrder, view: View) -> Offer:

@@ -15,10 +15,12 @@ PriceName: TypeAlias = Literal["open", "close", "mid", "vwap"]
 CHOICES: dict[str, tuple[str, ...]] = {
     "execution_mode": ("next_bar", "same_bar"),
     "share_type": ("fractional", "integer"),
-    "child_activation": ("after_open", "same_bar", "next_bar"),
-    "bracket_priority": ("stop_first", "limit_first", "nearest"),
+    "child_activation": ("after_open", "same_bar", "next_bar", "after_market"),
+    "bracket_priority": ("stop_first", "limit_first", "nearest", "stop_always"),
     "entry_order_priority": ("submission", "notional_desc", "notional_asc"),
-    "fill_ordering": ("exit_first", "fifo", "sequential"),
+    "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
+    "slippage_fills": ("all", "opening"),
+    "stop_limit_fill": ("standard", "at_stop"),
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open"),
     "trail_update": ("after_bar", "close", "bar_first"),
@@ -75,6 +77,9 @@ class Settings:
     fill_ordering: str = "exit_first"
     submission_bar_range: str = "range"
     limit_fill: str = "limit"
+    stop_limit_fill: str = "standard"
+    slippage_fills: str = "all"
+    split_flips: bool = False
     trail_update: str = "after_bar"
     max_order_size: Any = None
     max_position_size: Any = None
