@@ -150,9 +150,9 @@ class LimitFill(str, Enum):
 
 
 class StopLimitFill(str, Enum):
-    """Where a stop-limit order fills on the bar that triggers it: by the way of the price, or at its stop only."""
+    """Where a stop-limit order fills on the bar that triggers it: as far as open, stop and close tell, or at its stop only."""
 
-    STANDARD = "standard"
+    CLOSE = "close"
     AT_STOP = "at_stop"
 
 

@@ -12,6 +12,7 @@ from ml4t_backtest.config.choices import (
     CommissionType,
     ShareType,
     ShortCashPolicy,
+    SlippageFills,
     SlippageType,
     SubmissionBarRange,
 )
@@ -73,6 +74,8 @@ def _review_free_cash(config: BacktestConfig) -> None:
         "cash_buffer_pct": config.cash_buffer_pct,
         "skip_cash_validation": config.skip_cash_validation,
         "next_bar_simple_cash_check": config.next_bar_simple_cash_check,
+        "split_flips": config.split_flips,
+        "slippage_fills='opening'": config.slippage_fills is SlippageFills.OPENING,
         "short_cash_policy='credit_proceeds'": config.short_cash_policy is ShortCashPolicy.CREDIT_PROCEEDS,
     }
     for name, given in against.items():

@@ -81,7 +81,7 @@ class BacktestConfig:
         "execution.submission_bar_range", c.SubmissionBarRange, c.SubmissionBarRange.RANGE
     )
     limit_fill: c.LimitFill | str = choice("execution.limit_fill", c.LimitFill, c.LimitFill.LIMIT)
-    stop_limit_fill: c.StopLimitFill | str = choice("execution.stop_limit_fill", c.StopLimitFill, c.StopLimitFill.STANDARD)
+    stop_limit_fill: c.StopLimitFill | str = choice("execution.stop_limit_fill", c.StopLimitFill, c.StopLimitFill.CLOSE)
     trail_update: c.TrailUpdate | str = choice("execution.trail_update", c.TrailUpdate, c.TrailUpdate.AFTER_BAR)
     child_activation: c.ChildActivation | str = choice("execution.child_activation", c.ChildActivation, c.ChildActivation.AFTER_OPEN)
     bracket_priority: c.BracketPriority | str = choice("execution.bracket_priority", c.BracketPriority, c.BracketPriority.STOP_FIRST)

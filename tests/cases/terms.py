@@ -15,7 +15,7 @@ OF_ORDERS: Options = {
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open"),
     "trail_update": ("after_bar", "close", "bar_first"),
-    "stop_limit_fill": ("standard", "at_stop"),
+    "stop_limit_fill": ("close", "at_stop"),
     "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
     "split_flips": (False, True),
     "slippage_fills": ("all", "opening"),

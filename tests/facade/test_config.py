@@ -43,7 +43,8 @@ def test_defaults_are_the_published_ones() -> None:
     assert stored["cash"] == {"initial": 100_000.0, "buffer_pct": 0.0}
     assert stored["settlement"] == {"delay": 0, "reduces_buying_power": True}
     assert stored["commission"] == {"model": "percentage", "rate": 0.001, "per_share": 0.0, "per_trade": 0.0, "minimum": 0.0}
-    assert stored["slippage"] == {"model": "percentage", "rate": 0.001, "fixed": 0.0, "spread": 0.0, "rule_exits": True, "stop_rate": 0.0}
+    rest = {"fixed": 0.0, "spread": 0.0, "fills": "all", "rule_exits": True, "stop_rate": 0.0}
+    assert stored["slippage"] == {"model": "percentage", "rate": 0.001, **rest}
     assert stored["calendar"] == {"calendar": None, "timezone": "UTC", "data_frequency": "daily", "enforce_sessions": False}
     assert stored["position_sizing"] == {"share_type": "fractional"}
     assert stored["execution"]["execution_mode"] == "next_bar"

@@ -30,6 +30,7 @@ from tests.facade.knobs import (
     states,
     weights,
 )
+from tests.facade.queue_knobs import QUEUE
 
 FILLED, REJECTED = ["filled"], ["rejected"]
 RISE = [(9, 11, 8, 10), (11, 13, 10, 12, 1000, 11.25), (12, 12, 9, 11), (11, 15, 11, 14)]
@@ -365,7 +366,7 @@ CALENDAR = [
         WEEK,
     ),
 ]
-KNOBS = [*ACCOUNT, *FINANCING, *EXECUTION, *STOPS, *COSTS, *ORDERS, *REBALANCING, *CALENDAR]
+KNOBS = [*ACCOUNT, *FINANCING, *EXECUTION, *STOPS, *COSTS, *ORDERS, *QUEUE, *REBALANCING, *CALENDAR]
 
 
 @pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.setting)

@@ -56,6 +56,26 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "backtrader",
         {"allow_leverage": False, "next_bar_submission_precheck": True, "next_bar_simple_cash_check": True},
     ),
+    "backtesting": (
+        "default",
+        {
+            "account_type": "margin",
+            "initial_margin": 1.0,
+            "margin_call": "ignore",
+            "execution_price": "open",
+            "submission_bar_range": "close",
+            "limit_fill": "better_open",
+            "stop_limit_fill": "at_stop",
+            "child_activation": "after_market",
+            "bracket_priority": "stop_always",
+            "share_type": "integer",
+            "commission_type": "none",
+            "slippage_type": "none",
+            "slippage_fills": "opening",
+            "fill_ordering": "newest_exit_first",
+            "split_flips": True,
+        },
+    ),
     "zipline_open": ("zipline", {"execution_price": "open"}),
     "zipline_strict": ("zipline", {"allow_short_selling": True, "skip_cash_validation": True}),
     "zipline_open_strict": ("zipline_strict", {"execution_price": "open"}),
@@ -113,7 +133,7 @@ def test_modes_are_presets(mode: Mode) -> None:
 
 @pytest.mark.parametrize("name", ["backtradr", "", "../settings", "default.yaml", None, 5])
 def test_unknown_presets(name: Any) -> None:
-    with pytest.raises(ValueError, match=rf"unknown preset {name!r}, expected one of \['backtrader', 'backtrader_strict'"):
+    with pytest.raises(ValueError, match=rf"unknown preset {name!r}, expected one of \['backtesting', 'backtrader'"):
         BacktestConfig.from_preset(name)
     with pytest.raises(ValueError, match="unknown preset"):
         get_profile_config(name)

@@ -20,7 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "entry_order_priority": ("submission", "notional_desc", "notional_asc"),
     "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
     "slippage_fills": ("all", "opening"),
-    "stop_limit_fill": ("standard", "at_stop"),
+    "stop_limit_fill": ("close", "at_stop"),
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open"),
     "trail_update": ("after_bar", "close", "bar_first"),
@@ -77,7 +77,7 @@ class Settings:
     fill_ordering: str = "exit_first"
     submission_bar_range: str = "range"
     limit_fill: str = "limit"
-    stop_limit_fill: str = "standard"
+    stop_limit_fill: str = "close"
     slippage_fills: str = "all"
     split_flips: bool = False
     trail_update: str = "after_bar"

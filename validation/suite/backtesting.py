@@ -74,7 +74,7 @@ def _plan(job: Job) -> Plan:
     if settings.get("native", {}).get("trade_on_close"):
         changes |= {"execution_mode": "same_bar", "execution_price": "close", "submission_bar_range": "close"}
     config = BacktestConfig.from_preset("backtesting").replace(**changes, **settings.get("config", {}))
-    return Plan(config, strategy=PlaysPlainOrders, round_trips=True, by_label=True)
+    return Plan(config, strategy=PlaysPlainOrders, flat_to_flat=True, average_entry=True, by_label=True)
 
 
 def _refuses(job: Job) -> str | None:  # noqa: PLR0911 - one reason each

@@ -35,13 +35,16 @@ class Plan:
     config: usually of the framework's preset. keywords: of `Engine`. rules: position rules, from the case's settings.
     strategy: makes the strategy that plays the job, instead of the one that follows the script; what it returns has a mapping
     `labels` from label to order id (or none). flat_to_flat: all exits of a position count as one trade, with the entry price of the last
-    one and the average exit price.
+    one and the average exit price. average_entry: with the average entry price of all exits. by_label: the fills of one bar are told by
+    label instead of in their order.
     """
 
     config: BacktestConfig
     keywords: Mapping[str, Any] = field(default_factory=dict)
     strategy: Callable[[Job], Any] | None = None
     flat_to_flat: bool = False
+    average_entry: bool = False
+    by_label: bool = False
 
 
 @dataclass(frozen=True)

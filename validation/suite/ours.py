@@ -24,7 +24,12 @@ _EPOCH = datetime(1970, 1, 1)
 
 
 class FollowsScript(Strategy):
-    """Does what the script of a job says."""
+    """Does what the script of a job says.
+
+    reduce_only: of all orders but `close` and the legs of brackets; None lets the engine decide from the position.
+    """
+
+    reduce_only: bool | None = None
 
     def __init__(self, job: Job) -> None:
         self.labels: dict[str, str] = {}  # label of an instruction to the id of its order
@@ -58,7 +63,7 @@ class FollowsScript(Strategy):
                 self.labels[told.label + suffix] = order.order_id
 
     def _order(self, broker: Any, told: Instruction, order_type: str, **prices: float) -> Any:
-        terms: dict[str, Any] = dict(prices)
+        terms: dict[str, Any] = {"reduce_only": self.reduce_only, **prices}
         if told.good_till:
             terms["good_till"] = _EPOCH + timedelta(microseconds=told.good_till // 1000)
         if told.target in self.labels:
@@ -151,23 +156,26 @@ def _trades(rows: Any, *, whole: bool) -> Iterator[list[Any]]:
             yield parts.pop(row["asset"])
 
 
-def _one_trade(rows: list[Any]) -> tuple[int, int, float, float, float, float, float]:
-    """Sum up the parts of a trade: entry price of the last part, average exit price."""
+def _one_trade(rows: list[Any], *, average_entry: bool) -> tuple[int, int, float, float, float, float, float]:
+    """Sum up the parts of a trade: entry price of the last part or the average, average exit price."""
     last = rows[-1]
     quantity, pnl, commission = (sum(float(row[name]) for row in rows) for name in ("quantity", "pnl", "commission"))
-    exit_price = float(last["exit_price"])
+    entry_price, exit_price = float(last["entry_price"]), float(last["exit_price"])
     if len(rows) > 1:
         exit_price = sum(float(row["quantity"] * row["exit_price"]) for row in rows) / quantity
-    return int(rows[0]["entry_time"]), int(last["exit_time"]), quantity, float(last["entry_price"]), exit_price, pnl, commission
+    if len(rows) > 1 and average_entry:
+        entry_price = sum(float(row["quantity"] * row["entry_price"]) for row in rows) / quantity
+    return int(rows[0]["entry_time"]), int(last["exit_time"]), quantity, entry_price, exit_price, pnl, commission
 
 
 def _collect(job: Job, plan: Plan, engine: Engine, strategy: Any, answers: Answers) -> None:
     """Read the ledger: whole numbers of ns and unrounded prices."""
     store, assets = engine._store, job.market.assets
     names = {order_id: label for label, order_id in getattr(strategy, "labels", {}).items()}
+    fills = []
     for row in store.used_fills():
         label = names.get(f"ORD-{row['order_id']}")
-        answers.fills.append(
+        fills.append(
             (
                 job.id,
                 int(row["timestamp"]),
@@ -179,8 +187,9 @@ def _collect(job: Job, plan: Plan, engine: Engine, strategy: Any, answers: Answe
                 label,
             )
         )
+    answers.fills.extend(sorted(fills, key=lambda row: (row[1], row[-1] or "")) if plan.by_label else fills)
     for rows in _trades(store.used_trades(), whole=plan.flat_to_flat):
-        answers.trades.append((job.id, assets[rows[-1]["asset"]], *_one_trade(rows)))
+        answers.trades.append((job.id, assets[rows[-1]["asset"]], *_one_trade(rows, average_entry=plan.average_entry)))
     bars = store.bars
     for time_of, cash, value in zip(bars["time"].tolist(), bars["cash"].tolist(), bars["equity"].tolist(), strict=True):
         answers.equity.append((job.id, time_of, cash, value))
