@@ -170,7 +170,7 @@ def _price(cost: Record, base: float, quantity: float, slips: bool) -> float:  #
     """Return the price after slippage (all in)."""
     side = 1.0 if quantity > 0.0 else -1.0
     if slips and cost["slippage_kind"] == SlippageKind.PERCENTAGE:
-        return base * (1.0 + side * cost["slippage_rate"])
+        return base * (1.0 + side * cost["slippage_rate"])  # type: ignore[no-any-return]
     if slips and cost["slippage_kind"] == SlippageKind.FIXED:
         moved = base + side * cost["slippage_amount"]
         return 0.0 if moved < 0.0 <= base else moved
