@@ -29,10 +29,11 @@ if TYPE_CHECKING:
         get_schedule, get_trading_days, is_market_open, is_trading_day, list_calendars, next_trading_day, previous_trading_day,
     )
     from ml4t_backtest.config import (
-        AccountType, BacktestConfig, BracketPriority, BuyingPowerBasis, ChildActivation, CommissionType, DataFrequency,
+        AccountType, BacktestConfig, BeyondLimit, BracketPriority, BuyingPowerBasis, ChildActivation, CommissionType, DataFrequency,
         EntryOrderPriority, FillOrdering, FillTiming, InitialHwmSource, LateAssetPolicy, LimitFill, MarginCallCheck, MarginCallPolicy,
         MissingPricePolicy, Mode, RebalanceFrequency, RebalanceMode, ShareType, ShortCashPolicy, SlippageType, StatsConfig,
-        SubmissionBarRange, TrailHwmSource, TrailStopTiming, TrailUpdate, WaterMarkSource, list_presets,
+        SplitAccounting, SubmissionBarRange, TickRounding, TrailHwmSource, TrailStopTiming, TrailUpdate, TriggerPrice, WaterMarkSource,
+        list_presets,
     )
     from ml4t_backtest.contracts import (
         AssetClass, ContractSpec, apply_margins, get_contract_spec, list_contract_specs, load_contract_specs, load_margin_table,
@@ -90,10 +91,11 @@ _HOMES = {
         "get_schedule get_trading_days is_market_open is_trading_day list_calendars next_trading_day previous_trading_day"
     ),
     "config": (
-        "AccountType BacktestConfig BracketPriority BuyingPowerBasis ChildActivation CommissionType DataFrequency EntryOrderPriority "
+        "AccountType BacktestConfig BeyondLimit BracketPriority BuyingPowerBasis ChildActivation CommissionType DataFrequency "
+        "EntryOrderPriority "
         "FillOrdering FillTiming InitialHwmSource LateAssetPolicy LimitFill MarginCallCheck MarginCallPolicy MissingPricePolicy Mode "
-        "RebalanceFrequency RebalanceMode ShareType ShortCashPolicy SlippageType StatsConfig SubmissionBarRange TrailHwmSource "
-        "TrailStopTiming TrailUpdate WaterMarkSource list_presets"
+        "RebalanceFrequency RebalanceMode ShareType ShortCashPolicy SlippageType SplitAccounting StatsConfig SubmissionBarRange "
+        "TickRounding TrailHwmSource TrailStopTiming TrailUpdate TriggerPrice WaterMarkSource list_presets"
     ),
     "contracts": (
         "AssetClass ContractSpec apply_margins get_contract_spec list_contract_specs load_contract_specs load_margin_table "
@@ -138,8 +140,8 @@ _HOMES = {
 __all__ = [
     "AccountPolicy", "AccountState", "AccountType", "ActionType", "AdaptiveParticipationLimit", "AllOf", "AnyOf", "ArrayStrategy",
     "AssetClass", "AssetCommission", "AssetExecutionLimits", "AssetSlippage", "AssetTradingStats", "BacktestAnalyzer", "BacktestConfig",
-    "BacktestEngine", "BacktestExporter", "BacktestResult", "BetaLimit", "BracketPriority", "Broker", "BuyingPowerBasis", "CVaRLimit",
-    "CashAccountPolicy", "ChildActivation", "CombinedCommission", "CommissionModel", "CommissionType", "ContractSpec",
+    "BacktestEngine", "BacktestExporter", "BacktestResult", "BetaLimit", "BeyondLimit", "BracketPriority", "Broker", "BuyingPowerBasis",
+    "CVaRLimit", "CashAccountPolicy", "ChildActivation", "CombinedCommission", "CommissionModel", "CommissionType", "ContractSpec",
     "CumulativeVolumeShareSlippage", "DailyLossLimit", "DataFeed", "DataFrequency", "Engine", "EntryOrderPriority", "EquityCurve",
     "ExecutionLimits", "ExecutionMode", "ExecutionPrice", "ExecutionResult", "ExitReason", "FactorExposureLimit", "Fill", "FillOrdering",
     "FillTiming", "FixedSlippage", "FuturesCommission", "FuturesSlippage", "Gatekeeper", "GrossExposureLimit", "InitialHwmSource",
@@ -151,19 +153,19 @@ __all__ = [
     "Position", "PositionAction", "PositionRule", "PositionState", "PositiveVolumeLimit", "PowerLawImpact", "RebalanceCadence",
     "RebalanceClock", "RebalanceConfig", "RebalanceFrequency", "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager",
     "Rows", "RuleChain", "ScaledExit", "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit",
-    "ShortCashPolicy", "SignalExit", "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SpreadSlippage", "SquareRootImpact",
-    "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "SubmissionBarRange", "TakeProfit", "TargetWeightExecutor",
-    "TieredCommission", "TighteningTrailingStop", "TimeExit", "TimeInForce", "Trade", "TradeAnalyzer", "TradeStatistics", "TradeStatus",
-    "TrailHwmSource", "TrailStopTiming", "TrailUpdate", "TrailingStop", "UnifiedAccountPolicy", "VaRLimit", "VolatilityStop",
-    "VolatilityTrailingStop", "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource",
-    "WeightProvider", "align_to_sessions", "apply_margins", "assign_session_date", "cagr", "calmar_ratio", "compute_session_pnl",
-    "enrich_trades_with_signals", "filter_to_trading_days", "filter_to_trading_sessions", "generate_trading_minutes",
-    "get_annualization_factor", "get_calendar", "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config",
-    "get_schedule", "get_trading_days", "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars",
-    "list_contract_specs", "list_presets", "list_profiles", "load_contract_specs", "load_margin_table", "max_drawdown",
-    "next_trading_day", "previous_trading_day", "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values",
-    "round_to_tick", "run_backtest", "sharpe_ratio", "sortino_ratio", "to_equity_dataframe", "to_returns_series", "to_trade_record",
-    "to_trade_records", "unregister_contract_spec", "volatility",
+    "ShortCashPolicy", "SignalExit", "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SplitAccounting", "SpreadSlippage",
+    "SquareRootImpact", "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "SubmissionBarRange", "TakeProfit",
+    "TargetWeightExecutor", "TickRounding", "TieredCommission", "TighteningTrailingStop", "TimeExit", "TimeInForce", "Trade",
+    "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource", "TrailStopTiming", "TrailUpdate", "TrailingStop",
+    "TriggerPrice", "UnifiedAccountPolicy", "VaRLimit", "VolatilityStop", "VolatilityTrailingStop", "VolatilityVolumeSlippage",
+    "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource", "WeightProvider", "align_to_sessions", "apply_margins",
+    "assign_session_date", "cagr", "calmar_ratio", "compute_session_pnl", "enrich_trades_with_signals", "filter_to_trading_days",
+    "filter_to_trading_sessions", "generate_trading_minutes", "get_annualization_factor", "get_calendar", "get_contract_spec",
+    "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days", "is_market_open",
+    "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs", "list_presets", "list_profiles",
+    "load_contract_specs", "load_margin_table", "max_drawdown", "next_trading_day", "previous_trading_day", "register_contract_spec",
+    "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick", "run_backtest", "sharpe_ratio", "sortino_ratio",
+    "to_equity_dataframe", "to_returns_series", "to_trade_record", "to_trade_records", "unregister_contract_spec", "volatility",
 ]
 # fmt: on
 

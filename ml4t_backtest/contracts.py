@@ -10,8 +10,10 @@ import dataclasses
 import functools
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from numbers import Real
@@ -38,6 +40,7 @@ __all__ = [
 _MAINTENANCE_SHARE = 0.5
 # how far from a tick a price may lie and still stand on it: floating error of a sum or product of prices, never a real step
 _ON_TICK, _ON_TICK_SHARE = Fraction(1, 10**9), Fraction(1, 100)
+_NEAR_TICK = 0.95  # part of a tick from which a price is the next tick
 _NUMBERS = ("multiplier", "tick_size", "margin", "maintenance_margin", "lot_size")
 _TEXTS = ("exchange", "calendar", "name", "quoted_in")
 _ROUNDS_UP = {("buy", "limit"): False, ("sell", "limit"): True, ("buy", "stop"): True, ("sell", "stop"): False}
@@ -141,6 +144,18 @@ def round_to_tick(price: float, tick_size: float, *, up: bool) -> float:
     if abs(exact - nearest * exact_tick) > min(abs(exact) * _ON_TICK, exact_tick * _ON_TICK_SHARE):
         nearest = math.ceil(ticks) if up else math.floor(ticks)
     return float(nearest * exact_tick)
+
+
+def round_near_tick(price: float, tick_size: float, *, up: bool) -> float:
+    """Return the multiple of `tick_size` above (`up`) or below `price`, or the one on the other side within 5 % of a tick of it.
+
+    Plain float arithmetic, as Zipline's: the result is the tick times a whole number, which may miss the float that prints so by
+    rounding. Half ticks after the shift go up.
+    """
+    places = max(0, -int(Decimal(repr(tick_size)).as_tuple().exponent))
+    shift = (_NEAR_TICK - 0.5) * 10.0**-places * round(tick_size * 10**places) - 10.0 * sys.float_info.epsilon
+    ticks = (price + shift if up else price - shift) / tick_size
+    return tick_size * float(math.floor(ticks) + (1 if ticks % 1 >= 0.5 else 0))  # noqa: PLR2004 - half a tick
 
 
 def _asset_class(value: object, owner: str) -> AssetClass:

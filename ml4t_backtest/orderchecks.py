@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ml4t_backtest.calls import call
-from ml4t_backtest.contracts import round_to_tick
+from ml4t_backtest.config import MissingPricePolicy, TickRounding
+from ml4t_backtest.contracts import round_near_tick, round_to_tick
 from ml4t_backtest.handles import ORDER_TYPES, Order
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_backtest.types import OrderType, TimeInForce, member
@@ -133,12 +134,13 @@ class OrderChecks:
 
     def _on_tick(self, column: int, limit: float, stop: float, *, buys: bool) -> tuple[float, float]:
         """Round order prices to the contract's tick, so that no order is more aggressive than asked."""
-        tick = self._ticks.get(column)
+        tick = self._ticks.get(column, self.config.default_tick_size)
         if tick is None:
             return limit, stop
+        rounds = round_near_tick if self.config.tick_rounding is TickRounding.LENIENT else round_to_tick
         rounded = []
         for name, price, up in (("limit_price", limit, not buys), ("stop_price", stop, buys)):
-            on_tick = price if math.isnan(price) else round_to_tick(price, tick, up=up)
+            on_tick = price if math.isnan(price) else rounds(price, tick, up=up)
             if on_tick <= 0.0 < price:
                 asset = self._panels.assets[column]
                 raise ValueError(
@@ -205,6 +207,15 @@ class OrderChecks:
             return None
         close = float(self._store.market.close[self._store.columns.row[0], column])
         return None if math.isnan(close) else close
+
+    def _priced(self, asset: str, policy: MissingPricePolicy | str) -> float | None:
+        """Return the close of an asset on this bar, or its last one where the policy says so; None without one."""
+        price = self._close_now(asset)
+        if price is not None or policy is MissingPricePolicy.SKIP or self._store.bar < 0:
+            return price
+        closes = self._store.market.close[: self._store.columns.row[0] + 1, self._columns[asset]]
+        known = closes[closes == closes]  # noqa: PLR0124 - NaN
+        return float(known[-1]) if len(known) else None
 
     def _row(self, order_id: object) -> int:
         text = str(order_id)

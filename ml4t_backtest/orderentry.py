@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.calls import call, step
+from ml4t_backtest.config import MissingPricePolicy
 from ml4t_backtest.handles import ORDER_TYPES, Order
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.orderchecks import NO_TERMS, Terms, id_of, is_finite
@@ -289,7 +290,7 @@ class OrderEntry(OrderLists):
             raise ValueError(self._bad_number("weight", weight, asset))
         if self._store.bar < 0:
             return None
-        if order:
+        if order or self.config.target_price_policy is MissingPricePolicy.USE_LAST:
             return self.order_target_value(asset, self._store.columns.equity[0] * weight, **order)
         self._ensure_room(1)
         order_id = call("submit_target_weight")(self._address, column, float(weight))
@@ -303,7 +304,7 @@ class OrderEntry(OrderLists):
         """Submit the order that brings an asset to a value [money] at this bar's close; else as `order_target_percent`."""
         if not is_finite(value):
             raise ValueError(self._bad_number("value", value, asset))
-        price = self._close_now(asset)
+        price = self._priced(asset, self.config.target_price_policy)
         if price is None:
             return None
         held, multiplier = self._held(asset), float(self._store.multipliers[self._columns[asset]])

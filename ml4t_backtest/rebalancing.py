@@ -6,7 +6,7 @@ import math
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ml4t_backtest.config import LateAssetPolicy, MissingPricePolicy, RebalanceFrequency, RebalanceMode
+from ml4t_backtest.config import LateAssetPolicy, RebalanceFrequency, RebalanceMode
 from ml4t_backtest.orderchecks import OrderChecks, is_finite
 
 if TYPE_CHECKING:
@@ -97,12 +97,7 @@ class Rebalancing(OrderChecks):
 
     def _price_for(self, asset: str) -> float | None:
         """Return the close now, or the last one where the account says so."""
-        price = self._close_now(asset)
-        if price is not None or self.config.missing_price_policy is MissingPricePolicy.SKIP:
-            return price
-        closes = self._store.market.close[: self._store.columns.row[0] + 1, self._columns[asset]]
-        known = closes[closes == closes]  # noqa: PLR0124 - NaN
-        return float(known[-1]) if len(known) else None
+        return self._priced(asset, self.config.missing_price_policy)
 
     def _is_seasoned(self, asset: str) -> bool:
         if self.config.late_asset_policy is LateAssetPolicy.ALLOW:

@@ -161,5 +161,5 @@ def _order(order: Any) -> tuple[Any, ...]:
         *(order.asset, order.quantity, order.order_type, order.limit_price, order.stop_price, order.reduce_only),
         *(order.status, order.filled_quantity, order.filled_price, order.reason, order.need or 0.0, order.have or 0.0),
         *(order.commission, order.taken, order.trail_amount or 0.0, order.trail_percent or 0.0, order.displayed_quantity or 0.0),
-        *(exit_reason(order), order.parent or 0, order.triggered_bar is not None, order.filled_time or 0),
+        *(exit_reason(order), order.parent or 0, order.reached or order.triggered_bar is not None, order.filled_time or 0),
     )

@@ -265,17 +265,17 @@ def apply_fill(ledger: Ledger, item: Item, bar: Bar, fill: Record, trade: Record
 
 
 @kernel
-def close_fraction(ledger: Ledger, asset: int, quantity: float) -> None:
-    """Take a part of a position that was paid out off the books, at its mark and without costs.
+def close_fraction(ledger: Ledger, asset: int, quantity: float, price: float) -> None:
+    """Take a part of a position that was paid out off the books, without costs.
 
     ledger: in-out; the caller moves the cash and has made sure of room for a fill, which is scratch here, and a trade. asset: column.
-    quantity: signed as the position.
+    quantity: signed as the position. price: at which it was paid out.
     """
     state, position, contract = ledger.state[0], ledger.positions[asset], ledger.contracts[asset]
     fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
     held = position["quantity"]
     fill["asset"] = asset
-    fill["price"] = position["current_price"]
+    fill["price"] = price
     fill["timestamp"] = state["time"]
     fill["bar"] = state["bar"]
     fill["slippage"] = 0.0

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 __all__ = [
     "BarFlag",
+    "BeyondLimit",
     "BracketPriority",
     "ChildActivation",
     "CommissionKind",
@@ -144,6 +145,14 @@ class EntryPriority(IntEnum):
     SUBMISSION = 0
     NOTIONAL_DESC = 1
     NOTIONAL_ASC = 2
+
+
+class BeyondLimit(IntEnum):
+    """What an order does whose price after slippage is beyond its limit."""
+
+    LIMIT = 0
+    WAIT = 1
+    FILL = 2
 
 
 class TrailUpdate(IntEnum):

@@ -11,32 +11,13 @@ import numpy as np
 
 from .arrays import NO_PRICE, NO_SLOT, UNBOUNDED, FloatArray, IntArray, Prices, Record, Records, bare, titled
 
+# fmt: off
 __all__ = [
-    "NO_PRICE",
-    "NO_SLOT",
-    "UNBOUNDED",
-    "FloatArray",
-    "IntArray",
-    "Prices",
-    "Record",
-    "Records",
-    "alert_dtype",
-    "bar_dtype",
-    "bare",
-    "contract_dtype",
-    "cost_dtype",
-    "event_dtype",
-    "fill_dtype",
-    "flow_dtype",
-    "limit_dtype",
-    "order_dtype",
-    "params_dtype",
-    "position_dtype",
-    "rule_dtype",
-    "state_dtype",
-    "tier_dtype",
-    "trade_dtype",
+    "NO_PRICE", "NO_SLOT", "UNBOUNDED", "FloatArray", "IntArray", "Prices", "Record", "Records", "alert_dtype", "bar_dtype", "bare",
+    "contract_dtype", "cost_dtype", "event_dtype", "fill_dtype", "flow_dtype", "limit_dtype", "order_dtype", "params_dtype",
+    "position_dtype", "rule_dtype", "state_dtype", "tier_dtype", "trade_dtype",
 ]
+# fmt: on
 
 order_dtype = titled(
     ("quantity", "ordered quantity, signed", np.float64),
@@ -52,7 +33,7 @@ order_dtype = titled(
     ("at_open", "1: trades at the open instead of the pass price", np.int8),
     ("reduce_only", "1: never opens or flips a position", np.int8),
     ("time_in_force", "code TimeInForce", np.int8),
-    ("triggered", "1: a stop-limit order whose stop was seen", np.int8),
+    ("triggered", "1: a stop-limit order whose stop was seen; 2: triggered by a close, trades like a market order", np.int8),
     ("has_children", "1: other orders wait for this one", np.int8),
     ("position_id", "position that a reduce-only order is bound to, 0 without", np.int32),
     ("order_id", "number of the order, from 1", np.int32),
@@ -77,7 +58,7 @@ order_dtype = titled(
     ("need", "what a rejected order needed [money, or the unit of the limit]", np.float64),
     ("have", "what the account had for it [money, or the unit of the limit]", np.float64),
     ("good_till", "last time of a GTD order [ns UTC]", np.int64),
-    ("moved_bar", "bar of the last move of a trailing stop plus 1, 0 before", np.int32),
+    ("moved_bar", "bar of the last move of a trailing stop, or of a trigger, plus 1, 0 before", np.int32),
     ("session", "session of the first turn of a DAY order plus 1, 0 before", np.int32),
     ("exit_reason", "code ExitReason of the trades it closes", np.int8),
     ("reason", "code OrderReason", np.int8),
@@ -142,6 +123,10 @@ position_dtype = titled(
     ("entry_order", "order of the opening fill", np.int32),
     ("marks_bar", "bar from which on the water marks count", np.int32),
     ("debt", "value at which what is short was sold, in accounts that keep free cash [money]", np.float64),
+    ("spent_bar", "bar on which orders ran out of volume plus 1, 0 before", np.int32),
+    ("basis_bar", "bar of the commission that the cost basis does not have yet plus 1, 0 without", np.int32),
+    ("cost_basis", "average price with commissions, kept for splits at cost only", np.float64),
+    ("basis_commission", "commission of a bar that the cost basis does not have yet [money]", np.float64),
 )
 
 contract_dtype = titled(
@@ -201,6 +186,7 @@ params_dtype = titled(
     ("margin_interest_rate", "interest on negative cash, fraction per year", np.float64),
     ("dust", "a fill that leaves a position at this part of itself leaves it flat", np.float64),
     ("clearing", "address of a function (order, quantity, price, address of the state) -> quantity that keeps cash, 0 without", np.int64),
+    ("lot_tolerance", "part of a lot by which the quantity of an order may miss a whole number of them", np.float64),
     ("settlement_delay", "bars until proceeds of sales settle, 0 to 7", np.int64),
     ("price_field", "code PriceField: price of market orders", np.int8),
     ("same_bar", "1: a second fill pass after the strategy", np.int8),
@@ -212,6 +198,11 @@ params_dtype = titled(
     ("stop_limit_at_stop", "1: a stop-limit that is triggered fills at its stop or waits for the next bar", np.int8),
     ("split_flips", "1: an order that flips a position fills in two parts", np.int8),
     ("slip_openings_only", "1: fills that open nothing have no slippage", np.int8),
+    ("trigger_close", "1: limit, stop and stop-limit orders are tested against closes only", np.int8),
+    ("beyond_limit", "code BeyondLimit", np.int8),
+    ("needs_volume", "1: nothing trades on a bar without volume", np.int8),
+    ("splits_at_cost", "1: splits pay fractions at the cost basis, in cents", np.int8),
+    ("implicit_reduce_only", "1: orders that only reduce a position at submission are reduce-only", np.int8),
     ("submission_close_only", "1: on its own bar an order sees the close only", np.int8),
     ("trail_update", "code TrailUpdate", np.int8),
     ("child_activation", "code ChildActivation", np.int8),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ._jit import kernel
 from .account import close_fraction
+from .basis import add_commission, in_cents, split_order_in_cents
 from .codes import EventKind, FlowKind, OrderReason, OrderStatus, Stage, StepStatus
 from .dtypes import Record, Records
 from .ledger import Bar, Ledger
 from .margin import DUST
 from .orders import end, remaining_quantity
-from .participation import rounded_down
+from .participation import rounded_down, rounded_within
 
 __all__ = ["run_events"]
 
@@ -43,6 +44,9 @@ def _split_orders(ledger: Ledger, asset: int, ratio: float) -> None:
         order = ledger.orders[ledger.live[place]]
         if order["asset"] != asset or order["status"] != OrderStatus.PENDING:
             continue
+        if ledger.params[0]["splits_at_cost"] == 1:
+            split_order_in_cents(ledger, order, lot, ratio)
+            continue
         order["quantity"] = rounded_down(order["quantity"] * ratio, lot)
         order["filled_quantity"] *= ratio
         order["released_quantity"] *= ratio
@@ -71,6 +75,35 @@ def _split_position(position: Record, ratio: float) -> None:
 
 
 @kernel
+def _pay_fraction(ledger: Ledger, asset: int, before: float, ratio: float) -> None:
+    """Cut a converted position to whole lots and pay out the rest (ledger: in-out; asset: column).
+
+    before: held before the split, signed. ratio: new units for one old.
+    """
+    state, position, contract = ledger.state[0], ledger.positions[asset], ledger.contracts[asset]
+    at_cost = ledger.params[0]["splits_at_cost"] == 1
+    if at_cost:
+        position["quantity"] = before  # which the commissions were paid for
+        add_commission(position)
+        position["cost_basis"] = in_cents(position["cost_basis"] * (1.0 / ratio))
+        position["quantity"] = before / (1.0 / ratio)
+        whole = rounded_within(position["quantity"], contract["lot_size"], 0.0)
+    else:
+        whole = rounded_down(position["quantity"], contract["lot_size"])
+    rest = position["quantity"] - whole
+    if abs(rest) > DUST * abs(position["quantity"]):
+        price = position["current_price"]
+        money = rest * (price - position["basis"]) * contract["multiplier"]
+        if at_cost and contract["settles"] == 0:
+            money = in_cents(rest * position["cost_basis"] * contract["multiplier"])
+            price = money / (rest * contract["multiplier"])
+        state["cash"] += money
+        close_fraction(ledger, asset, rest, price)
+    if whole != 0.0:
+        position["quantity"] = whole
+
+
+@kernel
 def _apply(ledger: Ledger, event: Record, flow: Record) -> None:
     """Apply one event to the position and the orders of its asset (ledger: in-out, event: in, flow: next row, out)."""
     state = ledger.state[0]
@@ -82,13 +115,7 @@ def _apply(ledger: Ledger, event: Record, flow: Record) -> None:
         _split_orders(ledger, asset, value)
         if held != 0.0:
             _split_position(position, value)
-            whole = rounded_down(position["quantity"], contract["lot_size"])
-            rest = position["quantity"] - whole
-            if abs(rest) > DUST * abs(position["quantity"]):
-                state["cash"] += rest * (position["current_price"] - position["basis"]) * multiplier
-                close_fraction(ledger, asset, rest)
-            if whole != 0.0:
-                position["quantity"] = whole
+            _pay_fraction(ledger, asset, held, value)
     elif held != 0.0 and event["kind"] == EventKind.DIVIDEND:
         _pay(state, flow, asset, FlowKind.DIVIDEND, held * value * multiplier)
     elif held != 0.0:

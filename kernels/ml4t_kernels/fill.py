@@ -93,20 +93,39 @@ def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, r
 @kernel
 def rests(order: Record, number: int) -> bool:
     """Tell whether the stop of a stop-limit order was seen on an earlier bar (order: in; number: of the bar)."""
-    return order["triggered"] == 1 and order["moved_bar"] != number + 1  # type: ignore[no-any-return]
+    return order["triggered"] != 0 and order["moved_bar"] != number + 1  # type: ignore[no-any-return]
 
 
 @kernel
-def base_price(order: Record, quote: Quote, params: Record, number: int) -> tuple[float, int]:
-    """Return the price before impact and slippage, NaN when the order does not trade on this bar, and whether a stop-limit is triggered.
+def _closes_say(order: Record, buys: bool, close: float) -> int:  # noqa: FBT001
+    """Return how far closes have triggered an order: 0 not, 1 the stop of a stop-limit, 2 it trades (all in)."""
+    seen: int = order["triggered"]
+    kind = order["order_type"]
+    if seen == 0 and kind != OrderType.LIMIT:
+        stop = order["stop_price"]
+        if not (close >= stop if buys else close <= stop):
+            return 0
+        seen = 1 if kind == OrderType.STOP_LIMIT else 2
+    if seen < 2 and (close <= order["limit_price"] if buys else close >= order["limit_price"]):  # noqa: PLR2004 - see above
+        return 2
+    return seen
 
-    order: record order_dtype (in). quote: what the order sees (in). params: record (in). number: of the bar; on the bar that
-    triggers a stop-limit its first rule stays in force. Comparisons are inclusive.
+
+@kernel
+def base_price(order: Record, quote: Quote, params: Record, number: int) -> tuple[float, int]:  # noqa: PLR0911
+    """Return the price before impact and slippage, NaN when the order does not trade on this bar, and how far it is triggered.
+
+    order: record order_dtype (in). quote: what the order sees (in). params: in. number: of the bar; on the bar that triggers a
+    stop-limit its first rule stays in force. Triggered: 1 a stop-limit whose stop was seen, 2 what a close has triggered for good.
+    Comparisons are inclusive.
     """
     kind = order["order_type"]
     if kind == OrderType.MARKET:
         return quote.market, 0
     buys = order["quantity"] > 0.0
+    if params["trigger_close"] == 1 and kind < OrderType.TRAILING_STOP:
+        seen = _closes_say(order, buys, quote.close)
+        return (quote.market if seen == 2 else NO_PRICE), seen  # noqa: PLR2004 - the code above
     if kind == OrderType.LIMIT:
         return _limit_price(buys, order["limit_price"], quote, params["limit_better_open"] == 1), 0
     if kind == OrderType.STOP or kind == OrderType.TRAILING_STOP:

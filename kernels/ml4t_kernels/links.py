@@ -109,6 +109,8 @@ def trades_at_open(params: Record, order: Record, quote: Quote, number: int) -> 
         return not ruled and (order["at_open"] == 1 or params["price_field"] == PriceField.OPEN)
     if kind >= OrderType.MARKET_ON_OPEN:
         return kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN  # type: ignore[no-any-return]
+    if params["trigger_close"] == 1 and kind < OrderType.TRAILING_STOP:
+        return False
     return order["active_bar"] != number and is_satisfied(order, quote.gap, number)
 
 

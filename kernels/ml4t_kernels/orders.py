@@ -11,7 +11,7 @@ from ._jit import kernel
 from .codes import ExitReason, OrderReason, OrderStatus, OrderType
 from .dtypes import NO_PRICE, FloatArray, IntArray, Record
 from .ledger import Ledger
-from .participation import rounded_down
+from .participation import rounded_within
 
 __all__ = [
     "LEAST_QUANTITY",
@@ -130,17 +130,17 @@ def submit(
     held = position["quantity"]
     if quantity == 0.0 or (abs(quantity) <= LEAST_QUANTITY and quantity != -held):
         return NO_ORDER
-    state = ledger.state[0]
+    state, params = ledger.state[0], ledger.params[0]
     if state["order_count"] >= state["order_capacity"] or state["live_count"] >= state["order_capacity"]:
         return NO_ROOM
-    rounded = quantity if quantity == -held else rounded_down(quantity, ledger.contracts[asset]["lot_size"])
+    rounded = quantity if quantity == -held else rounded_within(quantity, ledger.contracts[asset]["lot_size"], params["lot_tolerance"])
     row = _append(ledger, asset, quantity if rounded == 0.0 else rounded, order_type)
     order = ledger.orders[row]
     order["limit_price"] = limit_price
     order["stop_price"] = stop_price
     order["signal_price"] = close
     if reduce_only == AUTO_REDUCE:
-        reduce_only = 1 if held * rounded < 0.0 and abs(rounded) <= abs(held) else 0
+        reduce_only = 1 if params["implicit_reduce_only"] == 1 and held * rounded < 0.0 and abs(rounded) <= abs(held) else 0
     if reduce_only == 1:
         order["reduce_only"] = 1
         order["position_id"] = position["position_id"]
@@ -149,7 +149,7 @@ def submit(
         state["closing_orders"] += 1
     if rounded == 0.0:
         finish(state, order, OrderStatus.REJECTED, OrderReason.ROUNDS_TO_ZERO)
-    elif held == 0.0 and 0 < position["blocked_bar"] == state["bar"] + 1 and ledger.params[0]["allow_reentry"] == 0:
+    elif held == 0.0 and 0 < position["blocked_bar"] == state["bar"] + 1 and params["allow_reentry"] == 0:
         finish(state, order, OrderStatus.REJECTED, OrderReason.REENTRY_BLOCKED)
     return row + 1
 
@@ -236,7 +236,7 @@ def update(
     if order["status"] != OrderStatus.PENDING:
         return False
     if not isnan(quantity):
-        rounded = rounded_down(quantity, ledger.contracts[order["asset"]]["lot_size"])
+        rounded = rounded_within(quantity, ledger.contracts[order["asset"]]["lot_size"], ledger.params[0]["lot_tolerance"])
         if rounded - abs(order["filled_quantity"]) - abs(order["released_quantity"]) <= LEAST_QUANTITY:
             return False
         order["quantity"] = rounded if order["quantity"] > 0.0 else -rounded

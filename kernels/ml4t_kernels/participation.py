@@ -8,22 +8,31 @@ from ._jit import call_function, kernel
 from .codes import ParticipationKind
 from .dtypes import Record
 
-__all__ = ["participation_cap", "rounded_down", "rounded_up"]
+__all__ = ["participation_cap", "rounded_down", "rounded_up", "rounded_within"]
 
 _LARGEST: float = 2.0**53  # above it every float is whole, and beyond 2**63 compiled code knows no whole number
 _SLACK: float = 1e-9  # 0.3 / 0.1 is a hair below 3, and means 3
 
 
 @kernel
-def rounded_down(quantity: float, lot_size: float) -> float:
-    """Return a signed quantity rounded towards zero to whole lots (lot_size: 0 rounds nothing)."""
+def rounded_within(quantity: float, lot_size: float, slack: float) -> float:
+    """Return a signed quantity rounded towards zero to whole lots.
+
+    lot_size: 0 rounds nothing. slack: part of a lot by which a quantity may miss a lot and count as that lot.
+    """
     if lot_size <= 0.0:
         return quantity
-    lots = abs(quantity) / lot_size + _SLACK
+    lots = abs(quantity) / lot_size + slack
     if lots > _LARGEST:
         return quantity
     units = floor(lots) * lot_size
     return units if quantity > 0.0 else -units
+
+
+@kernel
+def rounded_down(quantity: float, lot_size: float) -> float:
+    """Return a signed quantity rounded towards zero to whole lots (lot_size: 0 rounds nothing)."""
+    return rounded_within(quantity, lot_size, _SLACK)
 
 
 @kernel

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ._jit import call_function, kernel
-from .codes import SlippageKind
+from .codes import BeyondLimit, SlippageKind
 from .dtypes import Record
 
 __all__ = ["fill_price", "per_unit"]
@@ -38,17 +40,21 @@ def per_unit(cost: Record, asset: int, quantity: float, price: float, volume: fl
 
 
 @kernel
-def fill_price(base_price: float, moved_price: float, slippage: float, quantity: float, limit_price: float) -> float:
+def fill_price(base_price: float, moved_price: float, slippage: float, quantity: float, limit_price: float, beyond: int) -> float:
     """Return the price after slippage against the trader.
 
-    base_price: before impact. moved_price: after impact. slippage: per unit. quantity: signed. limit_price: the price is
-    never worse than this; NaN for orders without a limit. A sale whose base price is not negative stays at or above zero:
-    slippage alone cannot make a price negative.
+    base_price: before impact. moved_price: after impact. slippage: per unit. quantity: signed. limit_price: NaN for orders
+    without a limit. beyond: code BeyondLimit, what becomes of a price worse than the limit; inf when the order waits.
+    A sale whose base price is not negative stays at or above zero: slippage alone cannot make a price negative.
     """
     if quantity > 0.0:
         price = moved_price + slippage
-        return limit_price if price > limit_price else price
-    price = moved_price - slippage
-    if price < 0.0 <= base_price:
-        price = base_price - base_price
-    return limit_price if price < limit_price else price
+        worse = price > limit_price
+    else:
+        price = moved_price - slippage
+        if price < 0.0 <= base_price:
+            price = base_price - base_price
+        worse = price < limit_price
+    if not worse or beyond == BeyondLimit.FILL:
+        return price
+    return inf if beyond == BeyondLimit.WAIT else limit_price

@@ -10,6 +10,7 @@ from math import inf, isnan
 
 from ._jit import call_function, kernel
 from .account import apply_fill, write_fill
+from .basis import add_commission, move_basis
 from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
 from .dtypes import NO_PRICE, Record
 from .fill import base_price, is_satisfied, move_trail, quote_for
@@ -79,11 +80,24 @@ def _place_trail(ledger: Ledger, order: Record, quote: Quote, number: int) -> bo
 
 
 @kernel
-def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:
+def _volume_is_gone(ledger: Ledger, order: Record, volume: float) -> bool:
+    """Tell whether a bar without volume, or whose volume an order before has not found enough of, lets nothing trade (all in)."""
+    params = ledger.params[0]
+    if params["needs_volume"] == 0 and params["trigger_close"] == 0:
+        return False
+    spent = ledger.positions[order["asset"]]["spent_bar"] == ledger.state[0]["bar"] + 1
+    gone = (volume == 0.0 and params["needs_volume"] == 1) or (spent and params["trigger_close"] == 1)
+    return gone and order["exit_reason"] != ExitReason.END_OF_DATA  # type: ignore[no-any-return]
+
+
+@kernel
+def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:  # noqa: PLR0911
     """Step 2: the base price of an order, NaN when it waits (ledger, bar, quote: in; order: in-out)."""
     params, number = ledger.params[0], ledger.state[0]["bar"]
     kind = order["order_type"]
     if isnan(quote.close) or order["filled_bar"] == number + 1:
+        return NO_PRICE
+    if _volume_is_gone(ledger, order, quote.volume):
         return NO_PRICE
     if kind == OrderType.MARKET:
         if not isnan(order["rule_price"]) and order["created_bar"] == number:
@@ -92,9 +106,10 @@ def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:
     if kind == OrderType.TRAILING_STOP and not _place_trail(ledger, order, quote, number):
         return NO_PRICE
     base, triggered = base_price(order, quote, params, number)
-    if triggered == 1 and order["triggered"] == 0:
-        order["triggered"] = 1
-        order["moved_bar"] = number + 1
+    if triggered > order["triggered"]:
+        if order["triggered"] == 0:
+            order["moved_bar"] = number + 1
+        order["triggered"] = triggered
     if order["sibling_id"] != 0 and not isnan(base) and yields(ledger, bar, order, quote.gap):
         return NO_PRICE
     return base
@@ -140,7 +155,7 @@ def _capped(item: Item, quantity: float, base: float, volume: float) -> float:
 
 @kernel
 def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float, volume: float) -> float:
-    """Return the price after impact and slippage (steps 5 and 6); NaN when a user's function failed (all in)."""
+    """Return the price after impact and slippage (steps 5 and 6); inf when it waits, NaN when a user's function failed (all in)."""
     order, asset = item.order, item.order["asset"]
     moved = impact(item.cost, quantity, base, volume)
     moved = base + moved if quantity > 0.0 else base - moved
@@ -149,7 +164,7 @@ def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float,
         slippage = 0.0
     if ledger.params[0]["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
         slippage = 0.0
-    return fill_price(base, moved, slippage, quantity, order["limit_price"])
+    return fill_price(base, moved, slippage, quantity, order["limit_price"], ledger.params[0]["beyond_limit"])
 
 
 @kernel
@@ -165,9 +180,14 @@ def _refuse(ledger: Ledger, order: Record, reason: int, need: float, have: float
 def _record_fill(ledger: Ledger, item: Item, bar: Bar, quantity: float, price: float, base: float, cost: float, raw: float) -> None:
     """Step 10: write the fill, apply it, and bring the order up to date (ledger, item: in-out)."""
     state, order, position = ledger.state[0], item.order, item.position
+    held, at_cost = position["quantity"], ledger.params[0]["splits_at_cost"] == 1
+    if at_cost and 0 < position["basis_bar"] <= state["bar"]:
+        add_commission(position)
     fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
     write_fill(state, order, fill, quantity, price, abs(price - base), cost)
     apply_fill(ledger, item, bar, fill, trade)
+    if at_cost:
+        move_basis(position, held, quantity, price, cost, state["bar"])
     before = order["filled_quantity"]
     order["filled_price"] = price if before == 0.0 else average(before, order["filled_price"], quantity, price)
     order["filled_quantity"] = before + quantity
@@ -214,7 +234,7 @@ def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
         and order["active_bar"] != number
     ):
         asset = order["asset"]
-        if not isnan(bar.close[asset]):
+        if not isnan(bar.close[asset] + order["stop_price"]):
             move_trail(order, bar.high[asset], bar.low[asset], bar.close[asset], ledger.params[0]["trail_update"])
             order["moved_bar"] = number + 1
 
@@ -252,6 +272,9 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     price = _slipped(ledger, item, bar, quantity, base, quote.volume)
     if isnan(price):
         return StepStatus.HOST_FAILED.value
+    if price == inf:
+        _wait(ledger, bar, order)
+        return StepStatus.OK.value
     maker = order["order_type"] == OrderType.LIMIT and not is_satisfied(order, quote.gap, state["bar"])
     cost, raw = commission_of(ledger, item, quantity, price, maker)
     if isnan(cost):
@@ -315,6 +338,8 @@ def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
         return StepStatus.HOST_FAILED.value
     unquoted = item.cost["slippage_kind"] == SlippageKind.QUOTED_SPREAD and isnan(bar.ask[asset] - bar.bid[asset])
     fills_whole = order["time_in_force"] != TimeInForce.FOK or quantity == remaining_quantity(order)
+    if quantity == 0.0 != wanted:
+        position["spent_bar"] = ledger.state[0]["bar"] + 1
     if quantity == 0.0 or unquoted or not fills_whole:
         _wait(ledger, bar, order)
         return StepStatus.OK.value

@@ -111,6 +111,7 @@ class Gatekeeper:
 
         Arguments and errors as `validate_order`. A limit price bounds the price; slippage alone makes no price negative.
         """
+        from ml4t_kernels.codes import BeyondLimit
         from ml4t_kernels.slippage import fill_price
 
         asset, quantity = order.asset, self.signed_quantity(order)
@@ -125,7 +126,7 @@ class Gatekeeper:
         if self.slippage_model is not None:
             slippage = call_with_known(self.slippage_model.calculate, asset, abs(quantity), moved, volume, **facts)
         limit = getattr(order, "limit_price", None)
-        paid = float(fill_price(price, moved, slippage, quantity, math.nan if limit is None else limit))
+        paid = float(fill_price(price, moved, slippage, quantity, math.nan if limit is None else limit, BeyondLimit.LIMIT))
         if self.commission_model is not None:
             commission = call_with_known(self.commission_model.calculate, asset, abs(quantity), paid, multiplier=multiplier, **facts)
         finite(f"costs of an order of {asset!r}", price=paid, commission=commission)

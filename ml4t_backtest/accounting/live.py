@@ -191,7 +191,10 @@ class LedgerGatekeeper(Gatekeeper):
         known = facts["volume"] if volume is None else volume
         moved, slippage = self._moved(column, quantity, price, math.nan if known is None else known)
         limit = getattr(order, "limit_price", None)
-        paid = float(fill_price(price, moved, slippage, quantity, math.nan if limit is None else limit))
+        # An order that would wait for a better price would then trade at its limit at most.
+        beyond = codes.BeyondLimit(int(self.account._store.params["beyond_limit"][0]))
+        beyond = codes.BeyondLimit.LIMIT if beyond is codes.BeyondLimit.WAIT else beyond
+        paid = float(fill_price(price, moved, slippage, quantity, math.nan if limit is None else limit, beyond))
         commission = self._commission(column, quantity, paid)
         finite(f"costs of an order of {order.asset!r}", price=paid, commission=commission)
         return paid, commission

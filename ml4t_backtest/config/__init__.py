@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml4t_backtest.config.choices import (
     AccountType,
+    BeyondLimit,
     BracketPriority,
     BuyingPowerBasis,
     CashLedger,
@@ -25,10 +26,13 @@ from ml4t_backtest.config.choices import (
     ShortCashPolicy,
     SlippageFills,
     SlippageType,
+    SplitAccounting,
     StopLimitFill,
     SubmissionBarRange,
+    TickRounding,
     TrailStopTiming,
     TrailUpdate,
+    TriggerPrice,
     WaterMarkSource,
 )
 from ml4t_backtest.config.presets import PRESETS_DIR, Mode, list_presets
@@ -44,6 +48,7 @@ __all__ = [
     "PRESETS_DIR",
     "AccountType",
     "BacktestConfig",
+    "BeyondLimit",
     "BracketPriority",
     "BuyingPowerBasis",
     "CashLedger",
@@ -70,14 +75,17 @@ __all__ = [
     "SlippageFills",
     "SlippageModel",
     "SlippageType",
+    "SplitAccounting",
     "StatsConfig",
     "StopFillMode",
     "StopLevelBasis",
     "StopLimitFill",
     "SubmissionBarRange",
+    "TickRounding",
     "TrailHwmSource",
     "TrailStopTiming",
     "TrailUpdate",
+    "TriggerPrice",
     "WaterMarkSource",
     "list_presets",
 ]

@@ -6,6 +6,7 @@ from enum import Enum
 
 __all__ = [
     "AccountType",
+    "BeyondLimit",
     "BracketPriority",
     "BuyingPowerBasis",
     "CashLedger",
@@ -27,10 +28,13 @@ __all__ = [
     "ShortCashPolicy",
     "SlippageFills",
     "SlippageType",
+    "SplitAccounting",
     "StopLimitFill",
     "SubmissionBarRange",
+    "TickRounding",
     "TrailStopTiming",
     "TrailUpdate",
+    "TriggerPrice",
     "WaterMarkSource",
 ]
 
@@ -161,6 +165,35 @@ class SlippageFills(str, Enum):
 
     ALL = "all"
     OPENING = "opening"
+
+
+class TriggerPrice(str, Enum):
+    """What limit, stop and stop-limit orders are tested against: the range of the bar, or its close."""
+
+    RANGE = "range"
+    CLOSE = "close"
+
+
+class BeyondLimit(str, Enum):
+    """What an order does whose price after slippage is beyond its limit: trade at the limit, wait, or trade at that price."""
+
+    LIMIT = "limit"
+    WAIT = "wait"
+    FILL = "fill"
+
+
+class TickRounding(str, Enum):
+    """How prices of orders are rounded to ticks: never more aggressive, or so up to 5 % of a tick beside one."""
+
+    PASSIVE = "passive"
+    LENIENT = "lenient"
+
+
+class SplitAccounting(str, Enum):
+    """What a split does with fractions: paid out at the market and prices exact, or at the cost basis and all in whole cents."""
+
+    MARKET = "market"
+    COST_BASIS = "cost_basis"
 
 
 class TrailUpdate(str, Enum):

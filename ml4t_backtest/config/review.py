@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.config.choices import (
     AccountType,
+    BeyondLimit,
     CashLedger,
     CommissionType,
     ShareType,
@@ -30,7 +31,7 @@ _LONG_SETTLEMENT = 5
 _RATES = ("long_maintenance_margin", "short_maintenance_margin")
 _MODELS = (("commission_type", "commission_model"), ("slippage_type", "slippage_model"))
 # Settings that act only with some values of another one.
-_ACTS_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+_ACTS_WITH: tuple[tuple[tuple[str, ...], str, tuple[str | bool, ...]], ...] = (
     (("commission_rate",), "commission_type", ("percentage", "tiered")),
     (("commission_per_share",), "commission_type", ("per_share",)),
     (("commission_per_trade",), "commission_type", ("per_trade",)),
@@ -46,6 +47,7 @@ _ACTS_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("settlement_delay",), "account_type", ("cash", "crypto")),
     (("entry_order_priority",), "fill_ordering", ("exit_first",)),
     (("late_asset_min_bars",), "late_asset_policy", ("require_history",)),
+    (("tick_rounding", "default_tick_size"), "round_to_tick", (True,)),
 )
 
 
@@ -76,6 +78,7 @@ def _review_free_cash(config: BacktestConfig) -> None:
         "next_bar_simple_cash_check": config.next_bar_simple_cash_check,
         "split_flips": config.split_flips,
         "slippage_fills='opening'": config.slippage_fills is SlippageFills.OPENING,
+        "beyond_limit": config.beyond_limit is not BeyondLimit.LIMIT,
         "short_cash_policy='credit_proceeds'": config.short_cash_policy is ShortCashPolicy.CREDIT_PROCEEDS,
     }
     for name, given in against.items():
@@ -167,7 +170,8 @@ def _idle(config: BacktestConfig) -> Iterator[str]:
     """Yield a sentence for each setting that was changed and does nothing beside the others."""
     plain = type(config)()
     for names, owner, values in _ACTS_WITH:
-        chosen = getattr(config, owner).value
+        chosen = getattr(config, owner)
+        chosen = getattr(chosen, "value", chosen)
         for name in names:
             if chosen not in values and getattr(config, name) != getattr(plain, name):
                 yield f"{name} has no effect with {owner} {chosen!r}, only with {' or '.join(map(repr, values))}"

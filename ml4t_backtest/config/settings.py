@@ -82,11 +82,18 @@ class BacktestConfig:
     )
     limit_fill: c.LimitFill | str = choice("execution.limit_fill", c.LimitFill, c.LimitFill.LIMIT)
     stop_limit_fill: c.StopLimitFill | str = choice("execution.stop_limit_fill", c.StopLimitFill, c.StopLimitFill.CLOSE)
+    trigger_price: c.TriggerPrice | str = choice("execution.trigger_price", c.TriggerPrice, c.TriggerPrice.RANGE)
+    beyond_limit: c.BeyondLimit | str = choice("execution.beyond_limit", c.BeyondLimit, c.BeyondLimit.LIMIT)
+    trade_without_volume: bool = flag("execution.trade_without_volume", True)
     trail_update: c.TrailUpdate | str = choice("execution.trail_update", c.TrailUpdate, c.TrailUpdate.AFTER_BAR)
     child_activation: c.ChildActivation | str = choice("execution.child_activation", c.ChildActivation, c.ChildActivation.AFTER_OPEN)
     bracket_priority: c.BracketPriority | str = choice("execution.bracket_priority", c.BracketPriority, c.BracketPriority.STOP_FIRST)
     round_to_tick: bool = flag("execution.round_to_tick", False)
+    tick_rounding: c.TickRounding | str = choice("execution.tick_rounding", c.TickRounding, c.TickRounding.PASSIVE)
+    default_tick_size: float | None = optional_number("execution.default_tick_size")
+    split_accounting: c.SplitAccounting | str = choice("execution.split_accounting", c.SplitAccounting, c.SplitAccounting.MARKET)
     share_type: c.ShareType | str = choice("position_sizing.share_type", c.ShareType, None)
+    lot_tolerance: float = number("position_sizing.lot_tolerance", 1e-9, most=0.5)
     # Position rules
     stop_fill_mode: StopFillMode | str = choice("stops.stop_fill_mode", StopFillMode, StopFillMode.STOP_PRICE)
     stop_level_basis: StopLevelBasis | str = choice("stops.stop_level_basis", StopLevelBasis, StopLevelBasis.FILL_PRICE)
@@ -121,6 +128,7 @@ class BacktestConfig:
     next_bar_simple_cash_check: bool = flag("orders.next_bar_simple_cash_check", False)
     buying_power_reservation: bool = flag("orders.buying_power_reservation", False)
     immediate_fill: bool = flag("orders.immediate_fill", False)
+    implicit_reduce_only: bool = flag("orders.implicit_reduce_only", True)
     max_positions: int | None = whole("limits.max_positions", None, 1)
     max_position_size: float | None = optional_number("limits.max_position_size")
     max_order_size: float | None = optional_number("limits.max_order_size")
@@ -132,6 +140,7 @@ class BacktestConfig:
     missing_price_policy: c.MissingPricePolicy | str = choice(
         "orders.missing_price_policy", c.MissingPricePolicy, c.MissingPricePolicy.SKIP
     )
+    target_price_policy: c.MissingPricePolicy | str = choice("orders.target_price_policy", c.MissingPricePolicy, c.MissingPricePolicy.SKIP)
     late_asset_policy: c.LateAssetPolicy | str = choice("orders.late_asset_policy", c.LateAssetPolicy, c.LateAssetPolicy.ALLOW)
     late_asset_min_bars: int = whole("orders.late_asset_min_bars", 1, 1)
     # Calendar

@@ -16,8 +16,10 @@ from ml4t_backtest.config import (
     MarginCallCheck,
     ShortCashPolicy,
     SlippageFills,
+    SplitAccounting,
     StopLimitFill,
     SubmissionBarRange,
+    TriggerPrice,
     WaterMarkSource,
 )
 from ml4t_backtest.types import ExecutionMode, StopLevelBasis
@@ -50,9 +52,12 @@ _COPIED = {
     "stop_reset_on_add": "stop_reset_on_add",
     "slip_rule_prices": "rule_exit_slippage",
     "split_flips": "split_flips",
+    "lot_tolerance": "lot_tolerance",
+    "implicit_reduce_only": "implicit_reduce_only",
 }
 # Field of the record -> its codes, and the setting of the same choices.
 _CODED: dict[str, tuple[Any, str]] = {
+    "beyond_limit": (codes.BeyondLimit, "beyond_limit"),
     "trail_update": (codes.TrailUpdate, "trail_update"),
     "child_activation": (codes.ChildActivation, "child_activation"),
     "bracket_priority": (codes.BracketPriority, "bracket_priority"),
@@ -90,6 +95,9 @@ def lower_params(config: BacktestConfig) -> Records:
         "limit_better_open": config.limit_fill is LimitFill.BETTER_OPEN,
         "stop_limit_at_stop": config.stop_limit_fill is StopLimitFill.AT_STOP,
         "slip_openings_only": config.slippage_fills is SlippageFills.OPENING,
+        "trigger_close": config.trigger_price is TriggerPrice.CLOSE,
+        "needs_volume": not config.trade_without_volume,
+        "splits_at_cost": config.split_accounting is SplitAccounting.COST_BASIS,
         "submission_close_only": config.submission_bar_range is SubmissionBarRange.CLOSE,
         # With leverage the margin of shorts does what the policy does without.
         "short_cash_policy": 0 if leverage or config.short_cash_policy is ShortCashPolicy.CREDIT else _policy(config),

@@ -14,6 +14,13 @@ Options = dict[str, tuple[Any, ...]]
 OF_ORDERS: Options = {
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open"),
+    "trigger_price": ("range", "close"),
+    "beyond_limit": ("limit", "wait", "fill"),
+    "trade_without_volume": (True, False),
+    "implicit_reduce_only": (True, False),
+    "target_price_policy": ("skip", "use_last"),
+    "tick_rounding": ("passive", "lenient"),
+    "default_tick_size": (None, 0.25),
     "trail_update": ("after_bar", "close", "bar_first"),
     "stop_limit_fill": ("close", "at_stop"),
     "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
@@ -65,6 +72,7 @@ OF_RULES: Options = {
     "stop_slippage_rate": (0.0, 0.01),
 }
 OF_EVENTS: Options = {
+    "split_accounting": ("market", "cost_basis"),
     "cash_interest_rate": (0.0, 0.05),
     "margin_interest_rate": (0.0, 0.09),
     "borrow_rate": (0.0, 0.04),
@@ -100,6 +108,8 @@ def choose_settings(pick: Chooser, recipe: Recipe, account: str) -> dict[str, An
         chosen["skip_cash_validation"] = True
     if recipe.lots and pick.chance(30):
         chosen["share_type"] = "integer"
+    if recipe.lots and pick.chance(20):
+        chosen["lot_tolerance"] = 0.125
     chosen["execution_mode"] = pick.one_of(["next_bar", "same_bar"])
     return chosen
 

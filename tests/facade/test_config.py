@@ -46,7 +46,7 @@ def test_defaults_are_the_published_ones() -> None:
     rest = {"fixed": 0.0, "spread": 0.0, "fills": "all", "rule_exits": True, "stop_rate": 0.0}
     assert stored["slippage"] == {"model": "percentage", "rate": 0.001, **rest}
     assert stored["calendar"] == {"calendar": None, "timezone": "UTC", "data_frequency": "daily", "enforce_sessions": False}
-    assert stored["position_sizing"] == {"share_type": "fractional"}
+    assert stored["position_sizing"] == {"share_type": "fractional", "lot_tolerance": 1e-9}
     assert stored["execution"]["execution_mode"] == "next_bar"
     account = config.get_effective_account_settings()
     assert account == stored["account"]

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from ml4t_backtest import BacktestConfig, ContractSpec, FixedSlippage, PercentageCommission
+from ml4t_backtest import BacktestConfig, FixedSlippage, PercentageCommission
 from ml4t_backtest.risk import StopLoss, TrailingStop
+from tests.facade.execution_knobs import EXECUTION
 from tests.facade.knobs import (
     Knob,
-    bars_held,
     bars_run,
-    bracket,
     buy,
     cash,
     close,
@@ -116,62 +115,6 @@ FINANCING = [
     Knob("cash_interest_rate", FLAT, {}, final, [(0.0, 1000.0), (0.365, 1003.003001)]),
     Knob("margin_interest_rate", FLAT, {0: buy(150)}, final, [(0.0, 1000.0), (0.365, 998.9995)], MARGIN),
     Knob("borrow_rate", FLAT, {0: buy(-50)}, final, [(0.0, 1000.0), (0.365, 999.0)], CRYPTO),
-]
-LIMITED = {0: buy(10, order_type="limit", limit_price=11.5)}
-TRAIL = [10, 10, (10, 14, 10, 12), (12, 12, 9.5, 11)]
-LEGS = [10, 10, (10, 12, 8, 10), 10]
-EXECUTION = [
-    Knob("execution_mode", RISE, {0: buy(10)}, prices, [("next_bar", [11.0]), ("same_bar", [10.0])]),
-    Knob(
-        "execution_price",
-        RISE,
-        {0: buy(10)},
-        prices,
-        [(None, [11.0]), ("open", [11.0]), ("close", [12.0]), ("mid", [11.5]), ("vwap", [11.25])],
-    ),
-    Knob("close_at_end", RISE, {0: buy(10)}, prices, [(False, [11.0]), (True, [11.0, 14.0])]),
-    Knob(
-        "submission_bar_range",
-        RISE,
-        {0: buy(10, order_type="limit", limit_price=8.5)},
-        prices,
-        [("range", [8.5]), ("close", [])],
-        SAME,
-    ),
-    Knob("limit_fill", RISE, LIMITED, prices, [("limit", [11.5]), ("better_open", [11.0])]),
-    Knob(
-        "trail_update",
-        TRAIL,
-        {0: buy(10), 1: buy(-10, order_type="trailing_stop", trail_amount=1.5)},
-        last,
-        [("after_bar", 12.0), ("close", 10.5), ("bar_first", 10.0)],
-    ),
-    # the entry at its limit trades after the open of a bar that then touches the target
-    Knob(
-        "child_activation",
-        [10, (10, 12, 9, 10), 10, (10, 13, 10, 10)],
-        {0: bracket(11.5, 5, entry_limit=9.5)},
-        bars_held,
-        [("same_bar", [0]), ("after_open", [2]), ("next_bar", [2])],
-    ),
-    Knob(
-        "child_activation",
-        [10, (10, 12, 9, 10), 10, (10, 13, 10, 10)],
-        {0: bracket(11.5, 5)},
-        bars_held,
-        [("same_bar", [0]), ("after_open", [0]), ("next_bar", [2])],
-    ),
-    Knob("bracket_priority", LEGS, {0: bracket(10.8, 9)}, last, [("stop_first", 9.0), ("limit_first", 10.8), ("nearest", 10.8)]),
-    Knob("bracket_priority", LEGS, {0: bracket(10.8, 9.5)}, last, [("limit_first", 10.8), ("nearest", 9.5)]),
-    Knob(
-        "round_to_tick",
-        RISE,
-        {0: buy(10, order_type="limit", limit_price=11.3)},
-        prices,
-        [(False, [11.3]), (True, [11.0])],
-        engine={"contract_specs": {"A": ContractSpec("A", tick_size=0.5)}},
-    ),
-    Knob("share_type", FLAT, {0: buy(2.5)}, held, [("fractional", 2.5), ("integer", 2.0)]),
 ]
 STOPPED = {0: (rule(StopLoss(0.1)), buy(10))}
 TRAILED = {0: (rule(TrailingStop(0.1)), buy(10))}
@@ -299,6 +242,7 @@ ORDERS = [
         CRYPTO,
     ),
     Knob("immediate_fill", FLAT, {0: (buy(10), close())}, held, [(False, 10.0), (True, 0.0)], SAME),
+    Knob("implicit_reduce_only", FLAT, {0: buy(10), 1: (buy(-10), buy(-10))}, held, [(True, 0.0), (False, -10.0)], CRYPTO),
     Knob("max_positions", PAIR, {0: (buy(10), buy(10, "B"))}, states, [(None, FILLED + FILLED), (1, FILLED + REJECTED)]),
     Knob("max_position_size", FLAT, {0: buy(8), 1: buy(8)}, states, [(None, FILLED + FILLED), (100, FILLED + REJECTED)]),
     Knob("max_order_size", FLAT, {0: buy(8), 1: buy(12)}, states, [(None, FILLED + FILLED), (100, FILLED + REJECTED)]),
@@ -342,6 +286,13 @@ REBALANCING = [
         {1: weights(A=0.2, B=0.5)},
         deals,
         [("skip", [("A", 20.0)]), ("use_last", [("A", 20.0), ("B", 50.0)])],
+    ),
+    Knob(
+        "target_price_policy",
+        {"A": FLAT, "B": [10, None, 10, 10]},
+        {1: lambda broker: broker.order_target_percent("B", 0.5)},
+        deals,
+        [("skip", []), ("use_last", [("B", 50.0)])],
     ),
     Knob("late_asset_policy", LATE, {1: weights(B=0.5)}, fills, [("allow", 1), ("require_history", 0)], {"late_asset_min_bars": 2}),
     Knob("late_asset_min_bars", LATE, {1: weights(B=0.5)}, fills, [(1, 1), (2, 0)], {"late_asset_policy": "require_history"}),

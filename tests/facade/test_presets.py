@@ -49,6 +49,18 @@ TABLE: dict[str, tuple[Any, ...]] = {
     "stop_reset_on_add": (False, False, False, True, False, False, False),
     "limit_fill": ("limit", "limit", "better_open", "limit", "limit", "limit", "limit"),
 }
+ZIPLINE = {
+    "trigger_price": "close",
+    "beyond_limit": "wait",
+    "trade_without_volume": False,
+    "round_to_tick": True,
+    "tick_rounding": "lenient",
+    "default_tick_size": 0.01,
+    "split_accounting": "cost_basis",
+    "lot_tolerance": 1e-4,
+    "implicit_reduce_only": False,
+    "target_price_policy": "use_last",
+}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "vectorbt_strict": ("vectorbt", {"short_cash_policy": "lock_notional", "reject_on_insufficient_cash": True}),
     "vectorbt_pro": ("vectorbt", {"stop_level_basis": "fill_price", "initial_hwm_source": "bar_high", "trail_stop_timing": "vbt_pro"}),
@@ -77,7 +89,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "zipline_open": ("zipline", {"execution_price": "open"}),
-    "zipline_strict": ("zipline", {"allow_short_selling": True, "skip_cash_validation": True}),
+    "zipline_strict": ("zipline", {"allow_short_selling": True, "skip_cash_validation": True, "fill_ordering": "fifo"}),
     "zipline_open_strict": ("zipline_strict", {"execution_price": "open"}),
     "lean_strict": ("lean", {"buying_power_reservation": True, "settlement_delay": 2}),
 }
@@ -104,6 +116,12 @@ def test_every_preset_is_in_a_table() -> None:
 def test_variants_differ_from_their_base_by_these_settings_only(name: str) -> None:
     base, changes = VARIANTS[name]
     assert BacktestConfig.from_preset(name) == BacktestConfig.from_preset(base).replace(**changes, preset_name=name)
+
+
+def test_only_zipline_has_what_only_zipline_does() -> None:
+    plain, zipline = BacktestConfig(), BacktestConfig.from_preset("zipline")
+    assert {name: getattr(zipline, name) for name in ZIPLINE} == ZIPLINE
+    assert [name for name, value in ZIPLINE.items() if getattr(plain, name) == value] == []
 
 
 def test_default_is_the_plain_config() -> None:

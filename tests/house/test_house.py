@@ -135,7 +135,22 @@ def test_records_share_field_names_with_the_public_objects() -> None:
 
     assert set(dtypes.trade_dtype.names or ()) <= set(Trade.__dataclass_fields__)
     assert set(dtypes.fill_dtype.names or ()) - {"bar"} <= set(Fill.__dataclass_fields__)
-    inner = {"basis", "blocked_bar", "debt", "entry_bar", "entry_order", "exit_order", "marks_bar", "position_id", "rule_set", "slot"}
+    inner = {
+        "basis",
+        "basis_bar",
+        "basis_commission",
+        "blocked_bar",
+        "cost_basis",
+        "debt",
+        "entry_bar",
+        "entry_order",
+        "exit_order",
+        "marks_bar",
+        "position_id",
+        "rule_set",
+        "slot",
+        "spent_bar",
+    }
     assert all(hasattr(Position, name) for name in set(dtypes.position_dtype.names or ()) - inner)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml4t_kernels._jit import function_at
-from ml4t_kernels.codes import ImpactKind, OrderType, ParticipationKind, PriceField, SlippageKind, TrailUpdate
+from ml4t_kernels.codes import BeyondLimit, ImpactKind, OrderType, ParticipationKind, PriceField, SlippageKind, TrailUpdate
 from ml4t_kernels.fill import base_price, is_satisfied, market_price, move_trail, quote_for
 from ml4t_kernels.impact import impact
 from ml4t_kernels.ledger import Quote
@@ -293,7 +293,7 @@ def test_functions_of_the_user_get_unsigned_quantities_and_the_side() -> None:
     ],
 )
 def test_fill_price(base: float, moved: float, slippage: float, quantity: float, limit: float, price: float) -> None:
-    assert same(fill_price, base, moved, slippage, quantity, limit) == price
+    assert same(fill_price, base, moved, slippage, quantity, limit, BeyondLimit.LIMIT.value) == price
 
 
 @given(prices, st.floats(0, 1e3), st.floats(0, 1e3), sizes, prices)
@@ -301,9 +301,9 @@ def test_fill_price_is_never_in_favour_and_never_beyond_the_limit(
     base: float, moved: float, slippage: float, quantity: float, limit: float
 ) -> None:
     moved = base + moved if quantity > 0 else base - moved
-    price = same(fill_price, base, moved, slippage, quantity, NAN)
+    price = same(fill_price, base, moved, slippage, quantity, NAN, BeyondLimit.LIMIT.value)
     assert price >= base if quantity > 0 else price <= base
-    bounded = same(fill_price, base, moved, slippage, quantity, limit)
+    bounded = same(fill_price, base, moved, slippage, quantity, limit, BeyondLimit.LIMIT.value)
     assert bounded <= limit if quantity > 0 else bounded >= limit
 
 
@@ -326,7 +326,7 @@ def test_slippage_and_impact_in_exact_fractions() -> None:
     assert plain(per_unit)(row, 0, F(-1), F(7), F(2), F(0)) == F(7, 3)
     linear = {"impact_kind": ImpactKind.LINEAR, "impact_coefficient": F(1, 3), "impact_minimum": F(0)}
     assert plain(impact)(linear, F(-1), F(7), F(2)) == F(7, 6)
-    assert plain(fill_price)(F(1, 3), F(1, 3), F(1, 7), F(1), NAN) == F(10, 21)
+    assert plain(fill_price)(F(1, 3), F(1, 3), F(1, 7), F(1), NAN, 0) == F(10, 21)
 
 
 # Lots and profit ---------------------------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ class Account:
     pass_requirement: Any = None
     pass_short_value: Any = None
     rule_exit_bar: dict[str, int] = field(default_factory=dict)  # last bar on which a rule closed the asset's position
+    spent_bar: dict[str, int] = field(default_factory=dict)  # last bar on which an order found none of the asset's volume left
+    last_close: dict[str, Number] = field(default_factory=dict)
+    unspread: dict[str, tuple[int, Number]] = field(default_factory=dict)  # bar and commissions that the cost basis does not have yet
     asset_rules: dict[str, Any] = field(default_factory=dict)
     global_rule: Any = None
     session_start_time: int | None = None  # time of the first bar of the present session
@@ -113,6 +116,7 @@ class Account:
     def mark_and_value(self) -> None:
         """Step 5: take the close where there is one, then value cash and positions in position order."""
         self.mark(lambda bar: bar.close)
+        self.last_close.update({asset: bar.close for asset, bar in self.bars.items()})
         self.account_value = self.total_value()
 
     def available_cash(self, without: str | None = None) -> Number:

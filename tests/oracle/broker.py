@@ -90,14 +90,15 @@ class Broker:
     ) -> OracleOrder:
         held, asked = self._account.quantity(asset), q
         if q != -held:
-            q = signed(steps_down(self._rules.number, abs(q), self._rules.lots[asset]), q)
+            q = signed(self._whole_lots(asset, abs(q)), q)
         order = new_order(self._account, asset, q or asked)
         bar = self._account.bars.get(asset)
         order.signal_price = None if bar is None else bar.close
         order.order_type = order_type
         for name, value in prices.items():
             setattr(order, name, value)
-        order.reduce_only = (opposite(q, held) and abs(q) <= abs(held)) if reduce_only is None else reduce_only
+        implied = self._rules.settings.implicit_reduce_only and opposite(q, held) and abs(q) <= abs(held)
+        order.reduce_only = implied if reduce_only is None else reduce_only
         if order.reduce_only and not child:
             order.bound = self._account.position_number(asset)
         if order_type == "trailing_stop" and order.stop_price is None and order.signal_price is not None:
@@ -117,7 +118,7 @@ class Broker:
     def _reject_at_once(self, order: OracleOrder) -> None:
         account, asset = self._account, order.asset
         blocked = account.rule_exit_bar.get(asset) == account.bar_index and asset not in account.positions
-        lots = steps_down(self._rules.number, abs(order.quantity), self._rules.lots[asset])
+        lots = self._whole_lots(asset, abs(order.quantity))
         if lots == 0 and order.quantity != -account.quantity(asset):
             account.end(order, "rejected", "ROUNDS_TO_ZERO")
         elif blocked and not self._rules.settings.allow_reentry_on_exit_bar:
@@ -165,7 +166,7 @@ class Broker:
         if order is None:
             return False
         if size is not None:
-            rounded = steps_down(self._rules.number, size, self._rules.lots[order.asset])
+            rounded = self._whole_lots(order.asset, size)
             if rounded - abs(order.filled_quantity) - order.taken <= self._rules.smallest_order:
                 return False
             order.quantity = signed(rounded, order.quantity)
@@ -197,15 +198,18 @@ class Broker:
         self._require_known(asset)
         w = self._number(weight, "weight")
         bar = self._account.bars.get(asset)
-        if bar is None:
+        close = None if bar is None else bar.close
+        if bar is None and self._rules.settings.target_price_policy == "use_last":
+            close = self._account.last_close.get(asset)
+        if close is None:
             return None
         if w == 0:
-            return self.close(asset)
+            return self.submit(asset, -self._account.quantity(asset))
         m = self._rules.multipliers[asset]
-        delta = self.account_value * w - (self._account.quantity(asset) * bar.close) * m
+        delta = self.account_value * w - (self._account.quantity(asset) * close) * m
         if abs(delta) < self._rules.smallest_delta:
             return None
-        unit = bar.close * m
+        unit = close * m
         if unit == 0:
             return None
         return self.submit(asset, delta / unit)
@@ -238,6 +242,9 @@ class Broker:
         if asset in self._account.positions:
             self._account.positions[asset].context.update(values)
 
+    def _whole_lots(self, asset: str, size: Number) -> Number:
+        return steps_down(self._rules.number, size, self._rules.lots[asset], self._rules.settings.lot_tolerance)
+
     def _pending_order(self, order_id: int) -> OracleOrder | None:
         if not 1 <= order_id <= len(self._account.orders):
             return None
@@ -257,8 +264,13 @@ class Broker:
     def _tick(self, asset: str, price: Number | None, *, down: bool) -> Number | None:
         """No order becomes more aggressive than asked: the caller knows which way that is. The numbers count as they print."""
         tick: Number | None = self._rules.contracts[asset].tick_size
+        if tick is None:
+            tick = self._rules.settings.default_tick_size
         if price is None or tick is None or not self._rules.settings.round_to_tick:
             return price
+        if self._rules.settings.tick_rounding == "lenient":
+            ticks, near = Fraction(repr(float(price))) / Fraction(repr(float(tick))), Fraction(1, 20)
+            return self._rules.number(float(tick) * (math.floor(ticks + near) if down else math.ceil(ticks - near)))
         exact, step = Fraction(repr(float(price))), Fraction(repr(float(tick)))
         steps = round(exact / step)
         if abs(exact - steps * step) > min(abs(exact) * Fraction(1, 10**9), step / 100):

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.oracle.bars import Bar
 from tests.oracle.numbers import Number, NumberType, convert, optional
-from tests.oracle.records import LIMITED, OracleOrder
+from tests.oracle.records import OracleOrder
 
 SLIPPAGE_SIZES = {"none": 0, "fixed": 1, "percentage": 1, "volume_share": 1, "squared_volume_share": 2, "spread": 1, "bid_ask": 0}
 IMPACT_SIZES = {"none": 0, "linear": 1, "square_root": 3, "power": 3}
@@ -107,7 +107,7 @@ class Costs:
         return abs(b2) * price_impact * share * share
 
     def fill_price(self, order: OracleOrder, q: Number, base: Number, bar: Bar, *, slips: bool = True) -> Number:
-        """The base price moved against the order by impact and slippage, within its bounds."""
+        """The base price moved against the order by impact and slippage, which make no price negative; its limit comes after."""
         buy = q > 0
         i = self.impact(q, base, bar)
         b2 = base + i if buy else base - i
@@ -115,9 +115,6 @@ class Costs:
         price = b2 + s if buy else b2 - s
         if not buy and base >= 0:
             price = max(price, self.zero)
-        if order.order_type in LIMITED:
-            assert order.limit_price is not None
-            price = min(price, order.limit_price) if buy else max(price, order.limit_price)
         return price
 
     def raw_commission(self, q: Number, price: Number, m: Number, maker: bool) -> Number:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from tests.oracle.account import Account
+from tests.oracle.at_cost import convert_units, money_for, split_order
 from tests.oracle.numbers import Number, convert, signed, steps_down
 from tests.oracle.positions import record_corporate_action
 from tests.oracle.records import OracleOrder
@@ -33,14 +34,17 @@ def happen(account: Account, events: Sequence[Event]) -> None:
 
 def _split(account: Account, asset: str, f: Number) -> None:
     position, lot, number = account.positions.get(asset), account.rules.lots[asset], account.rules.number
+    at_cost = account.rules.settings.split_accounting == "cost_basis"
     if position is not None:
         exact = position.quantity * f
+        kept = signed(steps_down(number, abs(exact), lot), exact)
+        if at_cost:
+            exact, kept = convert_units(account, asset, f)
         position.initial_quantity = position.initial_quantity * f
         for name in ("entry_price", "entry_slippage", "current_price", "high_mark", "low_mark", "basis", "signal_price"):
             value = getattr(position, name)
             if value is not None:
                 setattr(position, name, value / f)
-        kept = signed(steps_down(number, abs(exact), lot), exact)
         rest = exact - kept
         position.quantity = exact
         if abs(rest) > account.rules.flat_tolerance * abs(exact):
@@ -50,16 +54,21 @@ def _split(account: Account, asset: str, f: Number) -> None:
             del account.positions[asset]
     for order in account.pending:
         if order.asset == asset and order.status == "pending":
-            _split_order(account, order, f)
+            (split_order if at_cost else _split_order)(account, order, f)
     account.drop_finished_orders()
 
 
 def pay_out(account: Account, asset: str, rest: Number) -> None:
-    """The fraction that a split leaves, sold at the present mark; the position still has it here."""
+    """The fraction that a split leaves, sold at the present mark, or at cost; the position still has it here."""
     position, m = account.positions[asset], account.rules.multipliers[asset]
+    if account.rules.settings.split_accounting == "cost_basis" and asset not in account.rules.futures:
+        money = money_for(account, asset, rest)
+        account.cash = account.cash + money
+        record_corporate_action(account, asset, rest, money / (rest * m))
+        return
     # A future's notional was never paid, so only what it gained since its last settlement comes back.
     account.cash = account.cash + rest * (position.current_price - position.basis) * m
-    record_corporate_action(account, asset, rest)
+    record_corporate_action(account, asset, rest, position.current_price)
 
 
 def _split_order(account: Account, order: OracleOrder, f: Number) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from tests.oracle import links
 from tests.oracle.account import Account
+from tests.oracle.at_cost import basis_of
 from tests.oracle.gate import Proposal, cut_to_money, opposite, over_limits, propose, refuse
 from tests.oracle.numbers import Number, signed, steps_down
 from tests.oracle.offers import Offer, favourable, may_move, offer, see, stop_level, trail_level, trailed
 from tests.oracle.positions import apply_fill
-from tests.oracle.records import ON_CLOSE, ON_OPEN, OracleFill, OracleOrder
+from tests.oracle.records import LIMITED, ON_CLOSE, ON_OPEN, OracleFill, OracleOrder
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ def take_turn(this: Pass, order: OracleOrder) -> None:
 def try_to_trade(this: Pass, order: OracleOrder) -> None:
     """Points 2 to 4."""
     account = this.account
+    settings = account.rules.settings
+    if not settings.trade_without_volume and account.bars[order.asset].volume == 0:
+        return
+    if settings.trigger_price == "close" and account.spent_bar.get(order.asset) == account.bar_index:
+        return
     if order.order_type == "trailing_stop":
         if order.trail_moved_bar == account.bar_index:
             return
@@ -142,6 +148,7 @@ def try_to_trade(this: Pass, order: OracleOrder) -> None:
     found = offer(account, order, this.price)
     if found.triggered and order.triggered_bar is None:
         order.triggered_bar = account.bar_index
+    order.reached = order.reached or found.reached
     if found.price is None or goes_second(this, order, found):
         return
     whole = wanted = order.left
@@ -153,6 +160,8 @@ def try_to_trade(this: Pass, order: OracleOrder) -> None:
         wanted = min(wanted, abs(p))
     allowed = links.parent_allows(account, order)
     size = capped(account, order, wanted if allowed is None else min(wanted, allowed))
+    if size == 0 and allowed != 0:
+        account.spent_bar[order.asset] = account.bar_index
     if size > 0 and (order.time_in_force != "FOK" or size == whole):
         trade(account, order, found, size, complete=size == wanted)
 
@@ -183,7 +192,7 @@ def move_trail(account: Account, order: OracleOrder) -> None:
     """After a turn: the level of a trailing stop that did not trade moves, once per bar."""
     how = account.rules.settings.trail_update
     waited = order.asset in account.bars and order.last_fill_bar != account.bar_index
-    if order.order_type == "trailing_stop" and how != "bar_first" and waited and may_move(account, order):
+    if order.order_type == "trailing_stop" and waited and may_move(account, order):
         view = see(account, order)
         order.stop_price = trailed(order, view.bar.close if how == "close" else favourable(order, view))
         order.trail_moved_bar = account.bar_index
@@ -208,6 +217,12 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     opens = propose(account, order.asset, q, found.price, lambda _: account.rules.zero).opening > 0
     slips = opens or account.rules.settings.slippage_fills == "all"
     price = costs.fill_price(order, q, found.price, account.bars[order.asset], slips=slips)
+    if order.order_type in LIMITED and _is_beyond(order, price):
+        assert order.limit_price is not None
+        beyond = account.rules.settings.beyond_limit
+        if beyond == "wait":
+            return
+        price = order.limit_price if beyond == "limit" else price
     pay = costs.commission_of(order, price, m, found.maker)
     proposal = propose(account, order.asset, q, price, pay)
     refusal = over_limits(account, proposal) or refuse(account, proposal)
@@ -233,6 +248,11 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
         account.end(order, "filled", None)
 
 
+def _is_beyond(order: OracleOrder, price: Number) -> bool:
+    assert order.limit_price is not None
+    return price > order.limit_price if order.quantity > 0 else price < order.limit_price
+
+
 def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Number) -> None:
     """Point 10, with "The fill" and "Positions and trades"."""
     rules, asset, q = account.rules, order.asset, proposal.q
@@ -249,7 +269,11 @@ def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Num
         *(proposal.commission, slippage, proposal.new),
     )
     account.fills.append(record)
-    apply_fill(account, order, record)
+    if rules.settings.split_accounting == "cost_basis":
+        with basis_of(account, asset, record):
+            apply_fill(account, order, record)
+    else:
+        apply_fill(account, order, record)
     if rules.leveraged:
         if asset in account.positions:
             account.positions[asset].current_price = proposal.price

@@ -48,11 +48,11 @@ def optional(number: NumberType, value: Any, name: str) -> Number | None:
     return None if missing(value) else convert(number, value, name)
 
 
-def steps_down(number: NumberType, amount: Number, step: Number | None) -> Number:
-    """An unsigned amount rounded down to whole steps, up to the rounding of the division."""
+def steps_down(number: NumberType, amount: Number, step: Number | None, slack: Any = 1e-9) -> Number:
+    """An unsigned amount rounded down to whole steps, up to a part of a step: the rounding of the division where nothing is said."""
     if step is None:
         return amount
-    return number(math.floor(amount / step + number(1e-9))) * step
+    return number(math.floor(amount / step + number(slack))) * step
 
 
 def steps_up(number: NumberType, amount: Number, step: Number | None) -> Number:

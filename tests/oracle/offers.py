@@ -19,6 +19,7 @@ class Offer:
     satisfied: bool = False  # the gap price already satisfies the order
     maker: bool = False  # an order of type limit that the gap price did not satisfy
     triggered: bool = False  # a stop-limit from now on
+    reached: bool = False  # triggered for good by a close
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,28 @@ def offer(account: Account, order: OracleOrder, pass_price: str) -> Offer:
     if kind == "limit_on_close":
         return Offer(bar.close if _meets_limit(order, bar.close) else None, satisfied=True)
     view = see(account, order)
-    if kind == "limit":
-        return _limit(order, view)
-    if kind == "stop":
-        return _stop(order, view, order.stop_price)
     if kind == "trailing_stop":
         return _trailing_stop(account, order, view)
-    return _stop_limit(account, order, view)
+    if kind == "limit":
+        usual = _limit(order, view)
+    elif kind == "stop":
+        usual = _stop(order, view, order.stop_price)
+    else:
+        usual = _stop_limit(account, order, view)
+    if account.rules.settings.trigger_price == "range":
+        return usual
+    return _by_close(order, usual, bar.close, bar.price(pass_price))
+
+
+def _by_close(order: OracleOrder, usual: Offer, close: Number, price: Number) -> Offer:
+    """The close decides alone and for good; what is triggered trades like a market order."""
+    stopped = reached = order.reached
+    if not reached:
+        seen = order.order_type == "limit" or order.triggered_bar is not None
+        stopped = seen or (order.stop_price is not None and _reaches(order, close, order.stop_price))
+        reached = stopped and (order.order_type == "stop" or _meets_limit(order, close))
+    triggered = stopped and order.order_type == "stop_limit"
+    return Offer(price if reached else None, False, usual.satisfied, usual.maker, triggered, reached)
 
 
 def see(account: Account, order: OracleOrder) -> View:

@@ -133,10 +133,10 @@ def _record_exit(
     account.trades.append(trade)
 
 
-def record_corporate_action(account: Account, asset: str, rest: Number) -> None:
+def record_corporate_action(account: Account, asset: str, rest: Number, price: Number) -> None:
     """The trade of what a split paid out: without costs, and with its share of the entry commission."""
     position, m, zero = account.positions[asset], account.rules.multipliers[asset], account.rules.zero
-    price, whole = position.current_price, abs(rest) >= abs(position.quantity)
+    whole = abs(rest) >= abs(position.quantity)
     share = position.entry_commission * (abs(rest) / abs(position.quantity))
     pnl = (price - position.entry_price) * rest * m - share
     status: TradeStatus = "closed" if whole else "partial"

@@ -64,6 +64,7 @@ class OracleOrder:
     first_session: Any = None  # session of its first turn
     had_turn: bool = False
     triggered_bar: int | None = None  # a stop-limit acts as a limit order on later bars
+    reached: bool = False  # a close has triggered it for good
     trail_start_bar: int = -2  # bar on which a trailing stop took its start from the close
     trail_moved_bar: int = -2  # last bar on which the level of a trailing stop was moved
     last_fill_bar: int = -2
@@ -111,6 +112,7 @@ class OraclePosition:
     low_mark: Number
     max_favorable_excursion: Number
     max_adverse_excursion: Number
+    cost_basis: Any = None  # kept with split_accounting = cost_basis
     bars_held: int = 0
     rule: Any = None  # its own rule
     last_exit: OracleOrder | None = None  # of a rule, a margin call or a portfolio limit

@@ -23,6 +23,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stop_limit_fill": ("close", "at_stop"),
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open"),
+    "trigger_price": ("range", "close"),
+    "beyond_limit": ("limit", "wait", "fill"),
+    "tick_rounding": ("passive", "lenient"),
+    "split_accounting": ("market", "cost_basis"),
+    "target_price_policy": ("skip", "use_last"),
     "trail_update": ("after_bar", "close", "bar_first"),
     "short_cash_policy": ("credit", "credit_proceeds", "lock_notional"),
     "buying_power_basis": ("initial", "maintenance"),
@@ -38,7 +43,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 AMOUNTS = (
     *("initial_cash", "cash_buffer_pct", "initial_margin", "long_maintenance_margin", "short_maintenance_margin"),
     *("stop_slippage_rate", "cash_interest_rate", "margin_interest_rate", "borrow_rate"),
-    *("max_order_size", "max_position_size", "max_positions"),
+    *("max_order_size", "max_position_size", "max_positions", "lot_tolerance"),
 )
 
 
@@ -80,6 +85,15 @@ class Settings:
     stop_limit_fill: str = "close"
     slippage_fills: str = "all"
     split_flips: bool = False
+    trigger_price: str = "range"
+    beyond_limit: str = "limit"
+    trade_without_volume: bool = True
+    tick_rounding: str = "passive"
+    default_tick_size: Any = None
+    split_accounting: str = "market"
+    implicit_reduce_only: bool = True
+    lot_tolerance: Any = 1e-9
+    target_price_policy: str = "skip"
     trail_update: str = "after_bar"
     max_order_size: Any = None
     max_position_size: Any = None

@@ -27,6 +27,7 @@ from exchange import Answers, Instruction, Job, Market, read_batch
 from zipline import TradingAlgorithm
 from zipline.assets import AssetDBWriter, AssetFinder
 from zipline.data.adjustments import SQLiteAdjustmentReader, SQLiteAdjustmentWriter
+from zipline.data.bar_reader import NoDataOnDate
 from zipline.data.data_portal import DataPortal
 from zipline.data.session_bars import SessionBarReader
 from zipline.errors import CannotOrderDelistedAsset
@@ -82,7 +83,7 @@ class Bars(SessionBarReader):
         """Return one value."""
         row = self._rows.get(dt.value)
         if row is None:
-            return 0.0 if field == "volume" else np.nan
+            raise NoDataOnDate(dt)
         return self._values[field][row][int(sid)]
 
     def get_last_traded_dt(self, asset: Any, dt: pd.Timestamp) -> pd.Timestamp:

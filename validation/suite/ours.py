@@ -19,7 +19,7 @@ from validation.suite.framework import Plan
 
 __all__ = ["FollowsScript", "bars_of", "position_rules", "run_here"]
 
-_STATUS = {"pending": "open"}
+_STATUS = {"pending": "open", "partially_filled": "open"}
 _EPOCH = datetime(1970, 1, 1)
 
 

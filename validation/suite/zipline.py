@@ -85,6 +85,8 @@ def plan(job: Job, engine: str = "close") -> Plan:
         initial_cash=settings["cash"],
         commission_model=_commission(settings.get("commission")),
         slippage_model=slippage,
+        # Of Zipline's models that by volume share waits for a price within the limit, the others pay any.
+        beyond_limit="wait" if settings.get("slippage", {}).get("kind") == "volume_share" else "fill",
         **settings.get("config", {}),
     )
     return Plan(config, {"execution_limits": limits}, FollowsZipline)
@@ -95,16 +97,17 @@ def refuses(job: Job) -> str | None:
     for told in job.script:
         if told.verb not in _VERBS:
             return f"Zipline has no {told.verb.replace('_', ' ')} orders"
+        if told.good_till or (told.target and told.verb != "cancel"):
+            return "Zipline's orders do not expire, nor cancel each other"
     settings = job.settings
-    if settings.get("fractional"):
-        return "Zipline trades whole shares"
-    if settings.get("rules"):
-        return "Zipline has no exits by rules on positions"
-    if settings.get("futures"):
-        return "Zipline's futures have no margin"
-    if settings.get("slippage", {}).get("kind") == "fixed" and settings.get("volume_limit") is not None:
-        return "Zipline's fixed slippage has no volume limit"
-    return None
+    reasons = {
+        "Zipline trades whole shares": settings.get("fractional"),
+        "Zipline has no exits by rules on positions": settings.get("rules"),
+        "Zipline's futures have no margin": settings.get("futures"),
+        "Zipline's fixed slippage has no volume limit": settings.get("slippage", {}).get("kind") == "fixed"
+        and settings.get("volume_limit"),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 FRAMEWORK = Framework(
@@ -123,6 +126,8 @@ FRAMEWORK = Framework(
     families=tuple(Family(name, count, make) for name, count, make in FAMILIES),
     notes=(
         "The engine `open` fills at the open by slippage classes of a user's own; limit and stop orders are still triggered by the close.",
+        "After a split Zipline counts commission per share from the converted quantity of an order that has filled in part.",
+        "Here what was paid for the old units stays paid; no case combines the two.",
         "Dividends are paid on the ex-date: Zipline pays on the pay date, which the cases set to the ex-date.",
     ),
 )
