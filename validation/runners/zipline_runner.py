@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class Place:
     """What the cases of one market share: calendar, assets, bars and corporate actions."""
 
     def __init__(self, market: Market) -> None:
-        self.calendar = get_calendar("XNYS")
+        self.calendar = _calendar()
         self.sessions = pd.DatetimeIndex(market.times)
         expected = self.calendar.sessions_in_range(self.sessions[0], self.sessions[-1])
         if not np.array_equal(expected.to_numpy().astype("datetime64[ns]"), self.sessions.to_numpy()):
@@ -118,6 +119,14 @@ class Place:
             equity_daily_reader=self.bars,
             adjustment_reader=self.adjustments,
         )
+
+
+@cache
+def _calendar() -> Any:
+    """Return the calendar. It remembers the session of a minute: Zipline asks for it with every price, and most of a run would go into it."""
+    calendar = get_calendar("XNYS")
+    calendar.minute_to_session = cache(calendar.minute_to_session)
+    return calendar
 
 
 def _assets(market: Market, sessions: pd.DatetimeIndex) -> AssetFinder:

@@ -13,7 +13,7 @@ from validation.runners.exchange import SCHEMAS, Answers, Job, write_batch
 from validation.setup import python_of
 from validation.suite.framework import Framework
 
-__all__ = ["run_there"]
+__all__ = ["read_answers", "run_there"]
 
 _RUNNERS = Path(__file__).parents[1] / "runners"
 
@@ -34,10 +34,11 @@ def run_there(framework: Framework, jobs: list[Job], engine: str = "") -> Answer
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{framework.title} failed (exit code {done.returncode}):\n{done.stderr[-4000:]}")
-        return _read(folder / "answer")
+        return read_answers(folder / "answer")
 
 
-def _read(folder: Path) -> Answers:
+def read_answers(folder: Path) -> Answers:
+    """Return what a runner wrote to a directory."""
     told = json.loads((folder / "run.json").read_text())
     answers = Answers(versions=told["versions"], seconds=told["seconds"])
     for table in SCHEMAS:
