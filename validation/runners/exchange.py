@@ -14,7 +14,7 @@ Settings of a case, all optional but `cash`:
     cash         money at the start
     fractional   whether parts of a unit trade (default no)
     commission   {"kind": "percentage", "rate", "fixed": money per order, may be left out} | {"kind": "per_unit", "amount", "minimum"} | {"kind": "per_order", "amount"}
-    slippage     {"kind": "fixed", "amount"} | {"kind": "percentage", "rate"}
+    slippage     {"kind": "fixed", "amount"} | {"kind": "percentage", "rate"} | {"kind": "volume_based", "factor"}
                  | {"kind": "volume_share", "volume_limit", "price_impact"} | {"kind": "basis_points", "basis_points", "volume_limit"}
     volume_limit part of a bar's volume that may trade
     futures      {asset: {"multiplier", "margin"}}, margin in money per contract
@@ -46,7 +46,7 @@ VERBS = (
     "limit",  # quantity, limit_price
     "stop",  # quantity, stop_price
     "stop_limit",  # quantity, stop_price, limit_price
-    "trailing_stop",  # quantity, trail_amount or trail_percent
+    "trailing_stop",  # quantity, trail_amount or trail_percent; stop_price: its first level, NaN where it follows from the price
     "bracket",  # quantity, take_profit, stop_loss (prices); the entry is a market order, or a limit order with limit_price
     "close",  # nothing: the whole position by a market order
     "target_percent",  # quantity: the weight

@@ -84,7 +84,8 @@ class FollowsScript(Strategy):
 
     def _trailing_stop(self, broker: Any, told: Instruction) -> Any:
         name = "trail_percent" if np.isnan(told.trail_amount) else "trail_amount"
-        return self._order(broker, told, "trailing_stop", **{name: getattr(told, name)})
+        level = {} if np.isnan(told.stop_price) else {"stop_price": told.stop_price}
+        return self._order(broker, told, "trailing_stop", **{name: getattr(told, name)}, **level)
 
     def _bracket(self, broker: Any, told: Instruction) -> Any:
         entry: dict[str, Any] = {} if np.isnan(told.limit_price) else {"entry_type": "limit", "entry_limit": told.limit_price}

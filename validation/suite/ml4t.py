@@ -1,0 +1,140 @@
+"""The published `ml4t-backtest` 0.2.0, which our engine replaces: the same settings under the same names, and what differs is documented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml4t_backtest import BacktestConfig, VolumeParticipationLimit
+from validation.runners.exchange import Instruction, Job
+from validation.suite.framework import Framework, Plan
+from validation.suite.ml4t_cases import FAMILIES
+from validation.suite.ours import FollowsScript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FRAMEWORK", "OLD_WAY"]
+
+# The settings by which docs/differences.md brings back the published behaviour.
+OLD_WAY: Mapping[str, Any] = {
+    "child_activation": "same_bar",
+    "bracket_priority": "limit_first",
+    "trail_update": "bar_first",
+    "margin_call": "ignore",
+    "limit_fill": "limit",
+    "submission_bar_range": "range",
+}
+_NOT_OURS = ("commission_type", "next_bar_execution_price", "execution_price")
+
+
+class _NeverReduceOnly:
+    """A broker whose orders are never reduce-only, which is how docs/differences.md brings back exits that open the other side."""
+
+    def __init__(self, broker: Any) -> None:
+        self._broker = broker
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def submit_order(self, asset: str, quantity: float, **order: Any) -> Any:
+        return self._broker.submit_order(asset, quantity, reduce_only=False, **order)
+
+    def close_position(self, asset: str) -> Any:
+        position = self._broker.get_position(asset)
+        return None if position is None else self.submit_order(asset, -position.quantity)
+
+    def order_target_percent(self, asset: str, weight: float) -> Any:
+        return self._broker.order_target_percent(asset, weight, reduce_only=False)
+
+    def order_target_value(self, asset: str, value: float) -> Any:
+        return self._broker.order_target_value(asset, value, reduce_only=False)
+
+    def order_target_quantity(self, asset: str, quantity: float) -> Any:
+        return self._broker.order_target_quantity(asset, quantity, reduce_only=False)
+
+
+class _OldWay(FollowsScript):
+    """Plays the script with orders that are never reduce-only."""
+
+    def play(self, broker: Any, told: Instruction) -> None:
+        super().play(_NeverReduceOnly(broker), told)
+
+
+def plan(job: Job) -> Plan:
+    """Translate the published settings into ours; `settings["config"]` goes before the old way."""
+    settings, native = job.settings, job.settings.get("native", {})
+    wanted = {**OLD_WAY, **settings.get("config", {})}
+    reduce_only = wanted.pop("reduce_only", False)
+    chosen = {name: value for name, value in native.items() if name not in _NOT_OURS}
+    price = "execution_price" if native.get("execution_mode") == "same_bar" else "next_bar_execution_price"
+    config = BacktestConfig(
+        initial_cash=settings["cash"],
+        share_type="fractional" if settings.get("fractional") else "integer",
+        execution_price=native.get(price, "open"),
+        **_commission(settings.get("commission")),
+        **_slippage(settings.get("slippage")),
+        **wanted,
+        **{"allow_short_selling": False, "allow_leverage": False, **chosen},
+    )
+    limit = settings.get("volume_limit")
+    keywords = {} if limit is None else {"execution_limits": VolumeParticipationLimit(max_participation=limit)}
+    return Plan(config, keywords, None if reduce_only else _OldWay)
+
+
+def _commission(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    if told is None:
+        return {"commission_type": "none"}
+    if told["kind"] == "percentage":
+        return {"commission_type": "percentage", "commission_rate": told["rate"]}
+    if told["kind"] == "per_unit":
+        return {"commission_type": "per_share", "commission_per_share": told["amount"], "commission_minimum": told.get("minimum", 0.0)}
+    return {"commission_type": "per_trade", "commission_per_trade": told["amount"]}
+
+
+def _slippage(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    if told is None:
+        return {"slippage_type": "none"}
+    if told["kind"] == "fixed":
+        return {"slippage_type": "fixed", "slippage_fixed": told["amount"]}
+    if told["kind"] == "percentage":
+        return {"slippage_type": "percentage", "slippage_rate": told["rate"]}
+    return {"slippage_type": "volume_based", "slippage_rate": told["factor"]}
+
+
+_SIGNALS = {"long_entry", "long_exit", "short_entry", "short_exit"}
+
+
+def refuses(job: Job) -> str | None:
+    """Return why 0.2.0 cannot express a case."""
+    verbs = {told.verb for told in job.script}
+    slippage = job.settings.get("slippage") or {}
+    if verbs & _SIGNALS:
+        return "it has no signals of entries and exits, a strategy submits orders"
+    if any(told.verb == "trailing_stop" and told.trail_percent == told.trail_percent for told in job.script):
+        return "its trailing stop orders trail by an amount, not by a percentage"
+    if job.market.events:
+        return "its splits and dividends need a manifest of declared terms; the runner does not make one"
+    if "futures" in job.settings:
+        return "its futures settle variation by dated settlement events that the case does not have"
+    if slippage.get("kind") in {"volume_share", "basis_points"}:
+        return f"it has no slippage of the kind {slippage['kind']}"
+    return None
+
+
+FRAMEWORK = Framework(
+    name="ml4t",
+    title="ml4t-backtest 0.2.0",
+    package="ml4t-backtest",
+    preset="default",
+    plan=plan,
+    refuses=refuses,
+    python="3.12",
+    families=FAMILIES,
+    notes=(
+        "Settings have the same names on both sides. What docs/differences.md names as the old way is switched on here: orders that are "
+        "never reduce-only, bracket legs that wake at once with the target first, trailing stop orders moved before the test, margin "
+        "calls ignored.",
+        "`next_bar_execution_price` there is `execution_price` here in NEXT_BAR mode; `per_order_per_share` and `per_order` commissions "
+        "there are `per_share` and `per_trade` here, whose minimum and amount always count the order.",
+    ),
+)

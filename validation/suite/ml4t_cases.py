@@ -1,0 +1,379 @@
+"""Random cases for the published `ml4t-backtest`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from validation.runners.exchange import Instruction, Job, Market
+from validation.suite.framework import Family
+from validation.suite.markets import walk
+
+__all__ = ["FAMILIES"]
+
+Random = np.random.Generator
+ACCOUNTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"allow_short_selling": True},
+    {"allow_short_selling": True, "allow_leverage": True},
+)
+TARGETS = ("target_percent", "target_value", "target_quantity")
+
+
+def _pick(random: Random, choices: Any) -> Any:
+    return choices[int(random.integers(len(choices)))]
+
+
+def _market(random: Random, name: str, *, assets: int = 0, gaps: float = 0.01, missing: float = 0.0) -> Market:
+    """Return 40 to 100 bars of 1 to 4 assets; the first asset has all its bars when others miss some."""
+    bars, columns = int(random.integers(40, 101)), assets or int(random.integers(1, 5))
+    holes = None
+    if missing:
+        holes = random.random((bars, columns)) < missing
+        holes[0] = False
+    seed = int(random.integers(1, 2**31))
+    return walk(name, seed=seed, bars=bars, assets=columns, volatility=0.02, spread=0.015, gap=gaps, missing=holes)
+
+
+def _mode(random: Random) -> dict[str, Any]:
+    """Return an execution mode and the price of its market orders."""
+    if random.random() < 0.5:
+        return {"execution_mode": "next_bar", "next_bar_execution_price": _pick(random, ("open", "open", "close", "mid"))}
+    return {"execution_mode": "same_bar", "execution_price": _pick(random, ("close", "close", "open", "mid"))}
+
+
+def _queue(random: Random) -> dict[str, Any]:
+    """Return the order of the queue."""
+    ordering = _pick(random, ("exit_first", "exit_first", "fifo", "sequential"))
+    priority = _pick(random, ("submission", "notional_desc", "notional_asc")) if ordering == "exit_first" else "submission"
+    return {"fill_ordering": ordering, "entry_order_priority": priority}
+
+
+def _commission(random: Random) -> dict[str, Any] | None:
+    return _pick(
+        random,
+        (
+            None,
+            {"kind": "percentage", "rate": 0.001},
+            {"kind": "per_unit", "amount": 0.005},
+            {"kind": "per_unit", "amount": 0.01, "minimum": 1.5},
+            {"kind": "per_order", "amount": 2.0},
+        ),
+    )
+
+
+def _slippage(random: Random) -> dict[str, Any]:
+    return _pick(
+        random,
+        ({"kind": "fixed", "amount": 0.02}, {"kind": "percentage", "rate": 0.001}, {"kind": "volume_based", "factor": 0.5}),
+    )
+
+
+class _Script:
+    """Collects instructions, each with a label of its own.
+
+    sides: of every asset, 1 or -1: which way its entries go, so that few orders flip a position (a flip cancels the other orders of
+    the asset in 0.2.0).
+    """
+
+    def __init__(self, random: Random, market: Market, native: dict[str, Any]) -> None:
+        self.random, self.market = random, market
+        self.same_bar = native["execution_mode"] == "same_bar"
+        self.shorts = bool(native.get("allow_short_selling"))
+        self.sides = [_pick(random, (1.0, -1.0)) if self.shorts else 1.0 for _ in market.assets]
+        self.wild = self.shorts and random.random() < 0.1  # entries of every side, and so flips
+        self.told: list[Instruction] = []
+
+    def add(self, bar: int, column: int, verb: str, **numbers: Any) -> str:
+        label = f"n{len(self.told)}"
+        self.told.append(Instruction(int(self.market.times[bar]), self.market.assets[column], verb, label=label, **numbers))
+        return label
+
+    def seen(self, bar: int, column: int) -> tuple[float, float, float]:
+        """Return high, low and close of a bar, or of the last one there was."""
+        last = int(np.flatnonzero(~np.isnan(self.market.close[: bar + 1, column]))[-1])
+        return tuple(float(getattr(self.market, name)[last, column]) for name in ("high", "low", "close"))  # type: ignore[return-value]
+
+    def near(self, bar: int, column: int, spread: float = 0.03) -> float:
+        """Return a price in whole cents near the close."""
+        return float(np.round(self.seen(bar, column)[2] * (1.0 + spread * self.random.uniform(-1.0, 1.0)), 2))
+
+    def stop(self, bar: int, column: int, side: float) -> float:
+        """Return a stop price: in SAME_BAR mode mostly one that the bar has not reached (what it does then is documented)."""
+        high, low, close = self.seen(bar, column)
+        if self.same_bar and self.random.random() > 0.02:
+            edge = high if side > 0 else low
+            return float(np.round(edge + side * (0.01 + 0.02 * close * self.random.random()), 2))
+        return self.near(bar, column)
+
+    def quantity(self, column: int, most: int = 120) -> float:
+        """Return a whole quantity, signed: mostly entries, some smaller exits."""
+        if self.wild:
+            return float(self.random.integers(1, most + 1)) * _pick(self.random, (1.0, -1.0))
+        if self.random.random() < 0.35:
+            return -self.sides[column] * float(self.random.integers(1, max(most // 4, 2)))
+        return self.sides[column] * float(self.random.integers(most // 3, most + 1))
+
+    def sprinkle(self, chance: float, write: Callable[[int, int], None], last: int = 1) -> None:
+        """Call `write(bar, column)` for some bars of every asset, never for the last ones."""
+        bars, columns = self.market.close.shape
+        for bar in range(bars - last):
+            for column in range(columns):
+                if self.random.random() < chance:
+                    write(bar, column)
+
+
+def _job(name: str, seed: int, market: Market, script: _Script, **settings: Any) -> Job:
+    return Job(f"ml4t-{name}-{seed}", market, {"cash": 100_000.0, **settings}, tuple(script.told))
+
+
+def market_orders(seed: int) -> Job:
+    """Make a case of market orders, closes and targets."""
+    random = np.random.default_rng([1, seed])
+    market = _market(random, f"ml4t-market-{seed}")
+    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script, shorts = _Script(random, market, native), "allow_short_selling" in native
+    fractional = bool(random.random() < 0.4)
+
+    def write(bar: int, column: int) -> None:
+        verb = _pick(random, ("market", "market", "close", *TARGETS))
+        if verb == "close":
+            script.add(bar, column, verb)
+        elif verb == "target_percent":
+            script.add(bar, column, verb, quantity=float(np.round(random.uniform(-0.3 if shorts else 0.0, 0.3), 3)))
+        elif verb == "target_value":
+            script.add(bar, column, verb, quantity=float(np.round(random.uniform(-2e4 if shorts else 0.0, 2e4), 0)))
+        else:
+            size = float(random.integers(1, 121)) * (-1.0 if random.random() < (0.5 if shorts else 0.3) else 1.0)
+            size = size * 0.37 if fractional else size
+            script.add(bar, column, verb, quantity=max(size, 0.0) if verb == "target_quantity" and not shorts else size)
+
+    script.sprinkle(0.25, write)
+    return _job("market", seed, market, script, native=native, fractional=fractional, commission=_commission(random))
+
+
+def _resting(script: _Script, bar: int, column: int) -> None:
+    """Add one limit, stop, stop-limit or trailing stop order, or cancel one that was added before."""
+    random = script.random
+    verb = _pick(random, ("limit", "limit", "stop", "stop", "stop_limit", "trailing_stop", "cancel"))
+    size = script.quantity(column)
+    side = 1.0 if size > 0 else -1.0
+    if verb == "cancel":
+        if script.told:
+            script.add(bar, column, "cancel", target=_pick(random, script.told).label)
+    elif verb == "limit":
+        script.add(bar, column, verb, quantity=size, limit_price=script.near(bar, column))
+    elif verb == "stop":
+        script.add(bar, column, verb, quantity=size, stop_price=script.stop(bar, column, side))
+    elif verb == "stop_limit":
+        price = script.stop(bar, column, side)
+        # The limit at the stop, or (NEXT_BAR) on its better side; seldom on its worse side, as brokers know it.
+        away = _pick(random, (0.0, 0.0 if script.same_bar else -0.005)) if random.random() > 0.02 else 0.005
+        script.add(bar, column, verb, quantity=size, stop_price=price, limit_price=round(price * (1.0 + side * away), 2))
+    else:
+        _trailing(script, bar, column, size)
+
+
+def _trailing(script: _Script, bar: int, column: int, size: float) -> None:
+    """Add a trailing stop order whose first level is where 0.2.0 would move it anyway, with few exceptions."""
+    high, low, close = script.seen(bar, column)
+    trail = round(high - low + 0.01 + close * script.random.uniform(0.005, 0.03), 2)
+    level = {"stop_price": round(low + trail if size > 0 else high - trail, 2)} if script.random.random() > 0.04 else {}
+    script.add(bar, column, "trailing_stop", quantity=size, trail_amount=trail, **level)
+
+
+def resting_orders(seed: int, *, name: str = "resting", missing: float = 0.0) -> Job:
+    """Make a case of market, limit, stop, stop-limit and trailing stop orders, some of them cancelled."""
+    random = np.random.default_rng([2, seed])
+    market = _market(random, f"ml4t-{name}-{seed}", missing=missing, assets=int(random.integers(2, 5)) if missing else 0)
+    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script = _Script(random, market, native)
+
+    def write(bar: int, column: int) -> None:
+        chance = random.random()
+        if chance < 0.3:
+            script.add(bar, column, "market", quantity=script.quantity(column))
+        elif chance < 0.4:
+            script.add(bar, column, "close")
+        else:
+            _resting(script, bar, column)
+
+    script.sprinkle(0.2, write)
+    return _job(name, seed, market, script, native=native, commission=_commission(random))
+
+
+def missing_bars(seed: int) -> Job:
+    """Make a case of several assets that miss bars."""
+    return resting_orders(seed, name="missing", missing=0.15)
+
+
+def _bracket(script: _Script, bar: int, column: int, near: float = 0.02) -> None:
+    """Add a bracket on the asset's side. near: the least distance of its prices from the bar's range, a fraction."""
+    random, side = script.random, script.sides[column]
+    high, low, close = script.seen(bar, column)
+    top, bottom = high * (1.0 + random.uniform(near, near + 0.05)), low * (1.0 - random.uniform(near, near + 0.05))
+    prices = (top, bottom) if side > 0 else (bottom, top)
+    limit = {"limit_price": round(close * (1.0 - side * random.uniform(0.0, 0.01)), 2)} if random.random() < 0.4 else {}
+    size = side * float(random.integers(20, 121))
+    script.add(bar, column, "bracket", quantity=size, take_profit=round(prices[0], 2), stop_loss=round(prices[1], 2), **limit)
+
+
+def brackets(seed: int) -> Job:
+    """Make a case of brackets, entered by market and limit orders."""
+    random = np.random.default_rng([3, seed])
+    market = _market(random, f"ml4t-brackets-{seed}", assets=int(random.integers(1, 4)))
+    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script = _Script(random, market, native)
+    script.sprinkle(0.06, lambda bar, column: _bracket(script, bar, column))
+    return _job("brackets", seed, market, script, native=native, commission=_commission(random))
+
+
+def own_way(seed: int) -> Job:
+    """Make a case of brackets, trailing stops and closes that our engine plays by its own defaults, not the old way."""
+    random = np.random.default_rng([8, seed])
+    market = _market(random, f"ml4t-own-{seed}", assets=int(random.integers(1, 3)))
+    native = {**_pick(random, ACCOUNTS), "execution_mode": "next_bar", "fill_ordering": "exit_first"}
+    script = _Script(random, market, native)
+
+    def write(bar: int, column: int) -> None:
+        chance, size = random.random(), script.quantity(column)
+        if chance < 0.35:
+            _bracket(script, bar, column, near=0.0)
+        elif chance < 0.5:
+            script.add(bar, column, "close")
+        elif chance < 0.7:
+            _trailing(script, bar, column, -abs(size) * script.sides[column])
+        else:
+            script.add(bar, column, "market", quantity=size)
+
+    script.sprinkle(0.07, write)
+    config = {"child_activation": "after_open", "bracket_priority": "stop_first", "trail_update": "after_bar", "reduce_only": True}
+    return _job("own", seed, market, script, native=native, config=config)
+
+
+def position_rules(seed: int) -> Job:
+    """Make a case whose positions are closed by rules."""
+    random = np.random.default_rng([4, seed])
+    market = _market(random, f"ml4t-rules-{seed}", assets=int(random.integers(1, 4)))
+    named = {
+        "stop_loss": float(np.round(random.uniform(0.02, 0.07), 3)),
+        "take_profit": float(np.round(random.uniform(0.02, 0.08), 3)),
+        "trailing_stop": float(np.round(random.uniform(0.02, 0.06), 3)),
+    }
+    names = list(named)
+    random.shuffle(names)
+    rules = {name: named[name] for name in names[: int(random.integers(1, 4))]}
+    stops = {
+        "stop_fill_mode": _pick(random, ("stop_price", "stop_price", "close_price", "bar_extreme", "next_bar_open")),
+        "stop_level_basis": _pick(random, ("fill_price", "signal_price")),
+        "trail_hwm_source": _pick(random, ("close", "bar_extreme")),
+        "initial_hwm_source": _pick(random, ("fill_price", "bar_close", "bar_high", "signal_price")),
+        "trail_stop_timing": _pick(random, ("lagged", "lagged", "intrabar", "vbt_pro")),
+        "stop_slippage_rate": _pick(random, (0.0, 0.0, 0.001)),
+    }
+    if stops["stop_fill_mode"] == "next_bar_open" and random.random() < 0.7:
+        stops["stop_slippage_rate"] = 0.0
+    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random), **stops}
+    script = _Script(random, market, native)
+
+    def write(bar: int, column: int) -> None:
+        if random.random() < 0.05:
+            script.add(bar, column, "close")
+        else:
+            script.add(bar, column, "market", quantity=abs(script.quantity(column)) * script.sides[column])
+
+    script.sprinkle(0.08, write)
+    return _job("rules", seed, market, script, native=native, rules=rules, commission=_commission(random))
+
+
+def slippage(seed: int) -> Job:
+    """Make a case of market and stop orders that pay slippage, one in five with limit orders, which then never fill in 0.2.0."""
+    random = np.random.default_rng([5, seed])
+    market = _market(random, f"ml4t-slippage-{seed}")
+    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script, limits = _Script(random, market, native), random.random() < 0.2
+
+    def write(bar: int, column: int) -> None:
+        chance, size = random.random(), script.quantity(column)
+        if chance < 0.1:
+            script.add(bar, column, "close")
+        elif chance < 0.3:
+            script.add(bar, column, "stop", quantity=size, stop_price=script.stop(bar, column, np.sign(size)))
+        elif chance < 0.35 and limits:
+            script.add(bar, column, "limit", quantity=size, limit_price=script.near(bar, column))
+        else:
+            script.add(bar, column, "market", quantity=size)
+
+    script.sprinkle(0.2, write)
+    return _job("slippage", seed, market, script, native=native, commission=_commission(random), slippage=_slippage(random))
+
+
+def refusals(seed: int) -> Job:
+    """Make a case whose account cannot pay for everything."""
+    random = np.random.default_rng([6, seed])
+    market = _market(random, f"ml4t-refusals-{seed}", assets=int(random.integers(2, 5)))
+    native = {
+        **_pick(random, ACCOUNTS),
+        **_mode(random),
+        **_queue(random),
+        "reject_on_insufficient_cash": bool(random.random() < 0.7),
+        "settlement_delay": _pick(random, (0, 0, 1, 2)),
+        "settlement_reduces_buying_power": bool(random.random() < 0.8),
+        "cash_buffer_pct": _pick(random, (0.0, 0.0, 0.05)),
+        "partial_fills_allowed": bool(random.random() < 0.2),
+    }
+    script = _Script(random, market, native)
+
+    def write(bar: int, column: int) -> None:
+        chance = random.random()
+        if chance < 0.15:
+            script.add(bar, column, "close")
+        elif chance < 0.25:
+            script.add(bar, column, "limit", quantity=script.quantity(column), limit_price=script.near(bar, column))
+        else:
+            script.add(bar, column, "market", quantity=script.quantity(column))
+
+    script.sprinkle(0.3, write)
+    return _job("refusals", seed, market, script, cash=15_000.0, native=native, commission=_commission(random))
+
+
+def participation(seed: int) -> Job:
+    """Make a case whose orders take several bars, because only a part of the volume may trade."""
+    random = np.random.default_rng([7, seed])
+    bars, columns = int(random.integers(40, 81)), int(random.integers(1, 4))
+    drawn = {"seed": int(random.integers(1, 2**31)), "bars": bars, "assets": columns, "volume": 2_000.0}
+    market = walk(f"ml4t-volume-{seed}", volatility=0.02, spread=0.015, gap=0.01, **drawn)
+    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script, commission, settings = _Script(random, market, native), _commission(random), {}
+    if commission and "minimum" in commission and random.random() < 0.3:
+        native["commission_type"] = "per_share"  # whose minimum counts every fill
+    if random.random() < 0.1:
+        settings["rules"] = {"stop_loss": 0.04}
+
+    def write(bar: int, column: int) -> None:
+        chance, size = random.random(), script.quantity(column, 400)
+        if chance < 0.1:
+            script.add(bar, column, "close")
+        elif chance < 0.3:
+            script.add(bar, column, "limit", quantity=size, limit_price=script.near(bar, column))
+        else:
+            script.add(bar, column, "market", quantity=size)
+
+    script.sprinkle(0.08, write)
+    settings |= {"native": native, "commission": commission, "volume_limit": 0.05, "cash": 500_000.0}
+    return _job("volume", seed, market, script, **settings)
+
+
+FAMILIES = (
+    Family("market orders", 140, market_orders),
+    Family("resting orders", 140, resting_orders),
+    Family("missing bars", 100, missing_bars),
+    Family("brackets", 100, brackets),
+    Family("position rules", 160, position_rules),
+    Family("slippage", 100, slippage),
+    Family("refusals", 100, refusals),
+    Family("participation", 100, participation),
+    Family("our own way", 60, own_way),
+)

@@ -1,0 +1,5 @@
+"""Stub."""
+
+
+def refused_for_money(scene):
+    return None
