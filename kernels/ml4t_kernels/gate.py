@@ -13,6 +13,8 @@ from .participation import rounded_down
 
 __all__ = ["affordable", "check_limits", "check_money", "commission_of", "is_for_money"]
 
+_MORE: float = 1.000000001  # a larger quantity than this is larger by more than rounding
+
 
 @kernel
 def is_for_money(reason: int) -> bool:
@@ -107,13 +109,17 @@ def affordable(
     room = have + cost - commission_of(ledger, item, side * closing, price, maker)[0]
     unit = need / opening
     count = rounded_down(room / (unit + commission_of(ledger, item, side, price, maker)[0]), lot)
-    for attempt in range(2):
+    best = 0.0
+    for _ in range(3):
         if not count > LEAST_QUANTITY:
             break
         tried = side * (closing + count)
         cost = commission_of(ledger, item, tried, price, maker)[0]
-        if check_money(state, params, item, tried, price, cost)[0] == OrderReason.NONE:
-            return tried
-        if attempt == 0:
-            count = rounded_down((room - cost) / unit, lot)
-    return side * closing
+        fits = check_money(state, params, item, tried, price, cost)[0] == OrderReason.NONE
+        if fits:
+            best = max(best, count)
+        left = rounded_down((room - cost) / unit, lot)
+        if fits and not left > count * _MORE:
+            break
+        count = left
+    return side * (closing + best)

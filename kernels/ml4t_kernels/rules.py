@@ -114,17 +114,19 @@ def _trailing(view: _View, params: Record, rule: Record) -> tuple[float, float, 
         new_mark = view.high
     new_level = new_mark * factor
     slipped = 1.0 - view.side * params["stop_slippage_rate"]
-    if _reaches(view, view.open, level) and (timing == TrailTiming.INTRABAR or _reaches(view, view.low, level)):
-        if params["stop_fill"] == StopFill.NEXT_BAR_OPEN:
-            return 1.0, NO_PRICE, _NEXT_OPEN
-        return 1.0, view.open * slipped, _NOW
     tested = new_level if timing == TrailTiming.INTRABAR else level
-    if _reaches(view, view.low, tested):
+    if _reaches(view, view.open, level) and (timing == TrailTiming.INTRABAR or _reaches(view, view.low, level)):
+        price = view.open
+    elif _reaches(view, view.low, tested):
         price, when = _level_price(view, params, tested, False, view.low)
         return 1.0, price, when
-    if timing == TrailTiming.VBT_PRO and _reaches(view, view.close, new_level):
-        return 1.0, view.close * slipped, _NOW
-    return 0.0, NO_PRICE, _NOW
+    elif timing == TrailTiming.VBT_PRO and _reaches(view, view.close, new_level):
+        price = view.close
+    else:
+        return 0.0, NO_PRICE, _NOW
+    if params["stop_fill"] == StopFill.NEXT_BAR_OPEN:
+        return 1.0, NO_PRICE, _NEXT_OPEN
+    return 1.0, price * slipped, _NOW
 
 
 @kernel

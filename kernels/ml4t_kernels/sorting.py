@@ -10,6 +10,7 @@ from ._jit import array_kernel
 from .codes import EntryPriority, PriceField, Stage
 from .fill import market_price
 from .ledger import Bar, Ledger
+from .orders import remaining_quantity
 
 __all__ = ["sort_entries"]
 
@@ -29,7 +30,7 @@ def sort_entries(ledger: Ledger, bar: Bar) -> None:
         order = ledger.orders[ledger.live[place]]
         asset = order["asset"]
         price = market_price(field, bar, asset)
-        value = abs(order["quantity"] * price * ledger.contracts[asset]["multiplier"])
+        value = abs(remaining_quantity(order) * price * ledger.contracts[asset]["multiplier"])
         keys[place] = inf if isnan(value) else (-value if descending else value)
     places = np.argsort(keys, kind="mergesort")
     for place in range(count):

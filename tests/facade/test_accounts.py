@@ -108,6 +108,8 @@ def test_orders_may_be_cut_to_what_can_be_paid() -> None:
         commission_type="percentage",
     )
     assert whole.deals == [(1, 990, 10)]  # 10,000 / 10.1
+    fee = play([10, 10], {0: buy(1500)}, partial_fills_allowed=True, commission_type="per_trade", commission_per_trade=100)
+    assert (fee.deals, fee.cash[-1]) == ([(1, 990, 10)], 0)  # (10,000 - 100) / 10
 
 
 def test_refusals_may_be_cancellations() -> None:

@@ -71,6 +71,11 @@ def test_rules_with_a_level_or_a_time(case: tuple[Any, int, list[Any], list[Any]
     assert out(held(made, bars, quantity, **CRYPTO)) == expected
 
 
+def test_a_trailing_stop_that_the_close_reaches_is_put_off_as_everything_in_that_mode() -> None:
+    run = held(TrailingStop(0.05, trail_stop_timing="vbt_pro"), [(100, 120, 99, 112), 111], stop_fill_mode="next_bar_open", **CRYPTO)
+    assert out(run) == [(2, 111, "trailing_stop", "trailing_stop_5.0%")]
+
+
 # Those that look at the close fill there in SAME_BAR mode, and at the next open in NEXT_BAR mode.
 CLOSES: list[tuple[Any, int, list[Any], int, str, str]] = [
     # from a gain of 10 % on the trail is 5 % of the best close: 106.4

@@ -64,6 +64,15 @@ def test_the_pass_at_the_close_has_the_order_of_every_pass(settings: dict[str, A
     assert sequence(ran(TWO, CLOSING, settings=settings)[1]) == expected
 
 
+def test_a_priority_goes_by_what_is_left_of_an_order() -> None:
+    # 40 of 50 trade on bar 0; on bar 1 there are 10 left of it, less than the 20 of the other
+    script = {-1: [order("A0", 50.0, displayed_quantity=40.0)], 0: [order("A1", 20.0)]}
+    _, outcome = ran([{"A0": FLAT, "A1": FLAT}] * 2, script, settings={"entry_order_priority": "notional_desc"})
+    assert sequence(outcome) == [1, 2, 1]
+    _, outcome = ran([{"A0": FLAT, "A1": FLAT}] * 2, script, settings={"entry_order_priority": "notional_asc"})
+    assert sequence(outcome) == [1, 1, 2]
+
+
 @pytest.mark.parametrize(("priority", "filled"), [("stop_first", 3), ("limit_first", 2)])
 def test_of_two_members_at_the_open_the_priority_decides(priority: str, filled: int) -> None:
     legs = [

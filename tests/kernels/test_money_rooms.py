@@ -309,7 +309,12 @@ def test_check_money(settings: dict[str, Any], now: dict[str, Any], held: float,
         (105.0, 0.0, 0.0, {}, 20.0, 10.5),
         (105.0, 0.0, 1.0, {}, 20.0, 10.0),
         (105.0, 0.0, 1.0, {**LINEAR, "commission_per_unit": 0.5}, 20.0, 10.0),  # 105 / 10.5
-        (105.0, 0.0, 0.0, {**LINEAR, "commission_per_order": 5.0}, 20.0, 7.0),  # 105 / 15: the fee of one unit counts for each
+        (105.0, 0.0, 0.0, {**LINEAR, "commission_per_order": 5.0}, 20.0, 10.0),  # 7 with the fee for each unit; 105 - 5 pays 10
+        (105.0, 0.0, 1.0, {**LINEAR, "commission_per_unit": 0.25, "commission_minimum": 2.0}, 20.0, 10.0),  # 8; 103 pays 10, with 2.5
+        # 40 with a fee of 6 for each unit; (640 - 6) / 10 = 63, for 636.3: the gate takes all three
+        (640.0, 0.0, 1.0, {**LINEAR, "commission_per_unit": 0.1, "commission_minimum": 6.0}, 90.0, 63.0),
+        # 66; (1000 - 26.4) / 10 = 97, but with 38.8 that is too much; (1000 - 38.8) / 10 = 96, for 998.4
+        (1000.0, 0.0, 1.0, {**LINEAR, "commission_per_unit": 0.4, "commission_minimum": 5.0}, 200.0, 96.0),
         (9.0, 0.0, 1.0, {}, 20.0, 0.0),
         (100.0, -4.0, 0.0, {}, 20.0, 10.0),  # 4 are covered, 6 more for the 60 that are left
     ],

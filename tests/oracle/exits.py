@@ -202,6 +202,8 @@ def _trailing_stop(look: Look, rule: kinds.TrailingStop, _: tuple[Any, ...]) -> 
         # The open came before the extreme that made the second level, and it was not at the first one.
         return _by_mode(look, rule.reason, tested, gapped=False, extreme=look.worst)
     if timing == "vbt_pro" and look.below(bar.close, level2):
+        if settings.stop_fill_mode == "next_bar_open":
+            return Exit(rule.reason, deferred=True, at_open=True)
         return Exit(rule.reason, price=_slipped(look, bar.close))
     return None
 

@@ -61,7 +61,7 @@ def in_priority(account: Account, orders: list[OracleOrder], price: str) -> list
 
     def notional(order: OracleOrder) -> Number:
         reference = account.bars[order.asset].price(price)
-        return abs(order.quantity * reference * account.rules.multipliers[order.asset])
+        return abs(order.left * reference * account.rules.multipliers[order.asset])
 
     priced = [order for order in orders if order.asset in account.bars]
     priced.sort(key=notional, reverse=priority == "notional_desc")  # keeps equal ones in order, reversed or not

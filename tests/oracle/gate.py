@@ -144,16 +144,19 @@ def cut_to_money(account: Account, proposal: Proposal, refusal: Refusal, pay: Pa
     unit_need = refusal.need / proposal.opening
     room = refusal.have + proposal.commission - pay(closing)
 
-    def attempt(money: Number, cost: Number) -> tuple[Number, Proposal | None]:
-        n = steps_down(number, money / cost, lot) if cost > 0 and money > 0 else account.rules.zero
-        if n <= account.rules.smallest_order:
-            n = account.rules.zero
-        if n == 0 and closing == 0:
-            return n, None
-        smaller = propose(account, proposal.asset, signed(closing + n, proposal.q), proposal.price, pay)
-        return n, None if refuse(account, smaller) is not None else smaller
+    def units(money: Number, cost: Number) -> Number:
+        return steps_down(number, money / cost, lot) if cost > 0 and money > 0 else account.rules.zero
 
-    n, smaller = attempt(room, unit_need + pay(number(1)))
-    if smaller is not None or (n == 0 and closing == 0):
-        return smaller
-    return attempt(room - pay(closing + n), unit_need)[1]
+    found: dict[Number, Proposal] = {}
+    tries = [units(room, unit_need + pay(number(1)))]
+    while len(tries) <= 3 and tries[-1] > account.rules.smallest_order:
+        n = tries[-1]
+        smaller = propose(account, proposal.asset, signed(closing + n, proposal.q), proposal.price, pay)
+        if refuse(account, smaller) is None:
+            found[n] = smaller
+        tries.append(units(room - pay(closing + n), unit_need))
+        if n in found and tries[-1] <= n * number("1.000000001"):
+            break
+    if found:
+        return found[max(found)]
+    return propose(account, proposal.asset, signed(closing, proposal.q), proposal.price, pay) if closing > 0 else None

@@ -247,6 +247,9 @@ def test_partial_fills_for_the_money_there_is() -> None:
     # A fee of 0.5 for each unit: 100 / (10 + 0.5), in whole units 9.
     result = run([10, 10], {0: lambda b: b.submit("A", 15)}, commission=("per_share", 0.5, 0), share_type="integer", **kwargs)
     assert (fills(result), result.cash[-1]) == ([(1, 1, 9, 10)], 100 - 90 - 4.5)
+    # At least 5 for an order: 9 pay 95 with it, where a fee of 5 for each unit would leave 6.
+    result = run([10, 10], {0: lambda b: b.submit("A", 15)}, commission=("per_share", 0.01, 5), share_type="integer", **kwargs)
+    assert (fills(result), result.cash[-1]) == ([(1, 1, 9, 10)], 100 - 90 - 5)
     result = run([10, 200], {0: lambda b: b.submit("A", 15)}, share_type="integer", **kwargs)
     assert (result.orders[0].need, result.orders[0].have) == (3000, 100)
 

@@ -129,7 +129,7 @@ def test_an_intrabar_trail_sees_the_high_of_the_bar() -> None:
 def test_the_close_decides_last() -> None:
     bars = [(10, 20, 10, 14), 13]
     deferred = follow(TrailingStop(0.25), bars, trail_stop_timing="vbt_pro", stop_fill_mode="next_bar_open")
-    assert exits(deferred) == [(2, -8, 14)]
+    assert exits(deferred) == [(3, -8, 13)]  # as everything in that mode
     assert exits(follow(TrailingStop(0.25), bars, trail_stop_timing="vbt_pro")) == [(2, -8, 14)]
     assert exits(follow(TrailingStop(0.25), [(10, 20, 10, 16)], trail_stop_timing="vbt_pro")) == []
     assert exits(follow(TrailingStop(0.25), [(10, 20, 7, 16)], trail_stop_timing="vbt_pro")) == [(2, -8, 7.5)]

@@ -107,9 +107,7 @@ def trailing_stop(broker: Any, told: Instruction) -> Any:
 
 VERBS: dict[str, Any] = {
     "market": lambda broker, told: broker.submit_order(told.asset, told.quantity),
-    "limit": lambda broker, told: broker.submit_order(
-        told.asset, told.quantity, order_type=OrderType.LIMIT, limit_price=told.limit_price
-    ),
+    "limit": lambda broker, told: broker.submit_order(told.asset, told.quantity, order_type=OrderType.LIMIT, limit_price=told.limit_price),
     "stop": lambda broker, told: broker.submit_order(told.asset, told.quantity, order_type=OrderType.STOP, stop_price=told.stop_price),
     "stop_limit": lambda broker, told: broker.submit_order(
         told.asset, told.quantity, order_type=OrderType.STOP_LIMIT, limit_price=told.limit_price, stop_price=told.stop_price

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ml4t_backtest import BacktestConfig
 from validation.runners.exchange import Job
+
+if TYPE_CHECKING:
+    from validation.runners.exchange import Answers
+    from validation.suite.compare import Comparison
 
 __all__ = ["CLOSE", "EXACT", "Family", "Framework", "Plan", "Tolerance"]
 
@@ -65,8 +69,8 @@ class Framework:
     (`--engine`), most have one. plan: how a case is run here. plans: likewise, for engines that differ (`plan_for`). refuses: why the framework cannot express a case, None when it
     can. tolerances: (table, column) to tolerance, CLOSE where nothing is said (EXACT for times, assets and texts).
     not_reported: (table, column) or table to the reason why the framework does not report it; those stay uncompared.
-    families: random cases. explained: names a difference that is documented (an entry of docs/differences.md), by job and text of the
-    difference; None when it is a mismatch.
+    families: random cases. explain: attributes the cases that differ to documented differences: case to entries of
+    docs/differences.md, () for a mismatch; it may run cases again.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Framework:
     not_reported: Mapping[str, str] = field(default_factory=dict)
     families: tuple[Family, ...] = ()
     notes: tuple[str, ...] = ()
+    explain: Callable[[list[Job], Mapping[str, Comparison], Answers, Answers], dict[str, tuple[str, ...]]] | None = None
     plans: Mapping[str, Callable[[Job], Plan]] = field(default_factory=dict)
 
     def plan_for(self, job: Job, engine: str = "") -> Plan:

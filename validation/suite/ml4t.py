@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ml4t_backtest import BacktestConfig, VolumeParticipationLimit
-from validation.runners.exchange import Instruction, Job
+from validation.runners.exchange import Answers, Instruction, Job
 from validation.suite.framework import Framework, Plan
+from validation.suite.launch import run_there
 from validation.suite.ml4t_cases import FAMILIES
-from validation.suite.ours import FollowsScript
+from validation.suite.ml4t_explain import attribute
+from validation.suite.ml4t_findings import EXPLANATIONS
+from validation.suite.ours import FollowsScript, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from validation.suite.compare import Comparison
 
 __all__ = ["FRAMEWORK", "OLD_WAY"]
 
@@ -106,19 +113,32 @@ _SIGNALS = {"long_entry", "long_exit", "short_entry", "short_exit"}
 
 def refuses(job: Job) -> str | None:
     """Return why 0.2.0 cannot express a case."""
-    verbs = {told.verb for told in job.script}
     slippage = job.settings.get("slippage") or {}
-    if verbs & _SIGNALS:
-        return "it has no signals of entries and exits, a strategy submits orders"
-    if any(told.verb == "trailing_stop" and told.trail_percent == told.trail_percent for told in job.script):
-        return "its trailing stop orders trail by an amount, not by a percentage"
-    if job.market.events:
-        return "its splits and dividends need a manifest of declared terms; the runner does not make one"
-    if "futures" in job.settings:
-        return "its futures settle variation by dated settlement events that the case does not have"
-    if slippage.get("kind") in {"volume_share", "basis_points"}:
-        return f"it has no slippage of the kind {slippage['kind']}"
-    return None
+    reasons = {
+        "it has no signals of entries and exits, a strategy submits orders": any(told.verb in _SIGNALS for told in job.script),
+        "its trailing stop orders trail by an amount, not by a percentage": any(
+            told.verb == "trailing_stop" and not np.isnan(told.trail_percent) for told in job.script
+        ),
+        "its orders have no last time": any(told.good_till for told in job.script),
+        "it has no one-cancels-other groups but brackets": any(told.target and told.verb != "cancel" for told in job.script),
+        "a percentage together with an amount is not mapped": "fixed" in (job.settings.get("commission") or {}),
+        "its splits and dividends need a manifest of declared terms, which the runner does not make": bool(job.market.events),
+        "its futures settle variation by dated settlement events, which the case does not have": "futures" in job.settings,
+        f"it has no slippage of the kind {slippage.get('kind')}": slippage.get("kind") in {"volume_share", "basis_points"},
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def explain(jobs: list[Job], comparisons: Mapping[str, Comparison], theirs: Answers, ours: Answers) -> dict[str, tuple[str, ...]]:
+    """Attribute the cases that differ to entries of docs/differences.md, in the order found; () is a mismatch."""
+    return attribute(EXPLANATIONS, jobs, comparisons, theirs, ours, _play)
+
+
+def _play(jobs: list[Job]) -> tuple[Answers, Answers]:
+    ours = Answers()
+    for job in jobs:
+        run_here(job, plan(job), ours)
+    return run_there(FRAMEWORK, jobs), ours
 
 
 FRAMEWORK = Framework(
@@ -130,11 +150,10 @@ FRAMEWORK = Framework(
     refuses=refuses,
     python="3.12",
     families=FAMILIES,
+    explain=explain,
     notes=(
-        "Settings have the same names on both sides. What docs/differences.md names as the old way is switched on here: orders that are "
-        "never reduce-only, bracket legs that wake at once with the target first, trailing stop orders moved before the test, margin "
-        "calls ignored.",
-        "`next_bar_execution_price` there is `execution_price` here in NEXT_BAR mode; `per_order_per_share` and `per_order` commissions "
-        "there are `per_share` and `per_trade` here, whose minimum and amount always count the order.",
+        "Settings have the same names on both sides; `next_bar_execution_price` there is `execution_price` here in NEXT_BAR mode.",
+        "The old way of docs/differences.md is on: orders never reduce-only, legs that wake at once, target first, trails moved first.",
+        "`per_order_per_share` and `per_order` commissions there are `per_share` and `per_trade` here, which always count the order.",
     ),
 )

@@ -336,7 +336,8 @@ def refusals(seed: int) -> Job:
             script.add(bar, column, "market", quantity=script.quantity(column))
 
     script.sprinkle(0.3, write)
-    return _job("refusals", seed, market, script, cash=15_000.0, native=native, commission=_commission(random))
+    fractional = "allow_leverage" not in native and random.random() < 0.3
+    return _job("refusals", seed, market, script, cash=15_000.0, fractional=bool(fractional), native=native, commission=_commission(random))
 
 
 def participation(seed: int) -> Job:

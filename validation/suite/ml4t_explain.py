@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -51,8 +51,9 @@ def close_to(one: float, two: float) -> bool:
 
 
 def _same(one: Row, two: Row) -> bool:
+    """Tell whether two fills are the same but for rounding; closer than the comparison, whose sums may differ where fills hardly do."""
     pairs = zip(one, two, strict=True)
-    return all(close_to(left, right) if isinstance(left, float) and isinstance(right, float) else left == right for left, right in pairs)
+    return all(abs(left - right) <= 1e-11 * max(abs(left), 1.0) if isinstance(left, float) else left == right for left, right in pairs)
 
 
 @dataclass
@@ -161,7 +162,7 @@ Explanation = Callable[[Scene], "Finding | None"]
 
 
 def attribute(
-    explanations: Sequence[Explanation], jobs: list[Job], comparisons: dict[str, Comparison], theirs: Answers, ours: Answers, play: Play
+    explanations: Sequence[Explanation], jobs: list[Job], comparisons: Mapping[str, Comparison], theirs: Answers, ours: Answers, play: Play
 ) -> dict[str, tuple[str, ...]]:
     """Return case to the documented differences that explain it, in the order found; () for a mismatch.
 

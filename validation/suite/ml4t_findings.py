@@ -24,9 +24,11 @@ _TWO = "two exits for one position"
 
 def resting_orders(scene: Scene) -> Finding | None:
     """Explain stop, stop-limit, trailing stop and limit orders by what both rule books say of them."""
+    if scene.bar is None:
+        return _idle_trails(scene)
     for label in scene.labels():
         told = scene.told.get(label)
-        if scene.bar is None or told is None or told.verb not in _RESTING:
+        if told is None or told.verb not in _RESTING:
             continue
         expected = [reach(scene.job, told, scene.bar, there=there) for there in (True, False)]
         if expected[0] == expected[1]:
@@ -37,6 +39,18 @@ def resting_orders(scene: Scene) -> Finding | None:
             for point, rows in pairs
         ):
             return Finding(_RESTING[told.verb], without(scene.job, label))
+    return None
+
+
+def _idle_trails(scene: Scene) -> Finding | None:
+    """Explain trailing stops that were reached there, and refused, and never reached here."""
+    last = len(scene.job.market.times) - 1
+    for label, (status, _) in scene.orders_here.items():
+        told = scene.told.get(label)
+        if told is None or told.verb != "trailing_stop" or status != "open" or scene.orders_there.get(label, ("",))[0] != "rejected":
+            continue
+        if reach(scene.job, told, last, there=True) is not None and reach(scene.job, told, last, there=False) is None:
+            return Finding(_RESTING["trailing_stop"], without(scene.job, label))
     return None
 
 
@@ -128,7 +142,9 @@ def competing_exits(scene: Scene) -> Finding | None:
         if deferred:
             before = next(number for number in range(scene.bar - 1, -1, -1) if bar_at(scene.job, row[1], number) is not None)
         since = int(scene.job.market.times[before])
-        others = [one for one in scene.there if one[1] == row[1] and since <= one[0] <= row[0] and one[6] is not None and one[2] * row[2] > 0]
+        others = [
+            one for one in scene.there if one[1] == row[1] and since <= one[0] <= row[0] and one[6] is not None and one[2] * row[2] > 0
+        ]
         left = -scene.held(scene.there, row[1], before) - sum(one[2] for one in others)
         ours = sum(one[2] for one in scene.odd_here if one[1] == row[1] and one[6] is None)
         if others and close_to(row[2], -scene.held(scene.there, row[1], before)) and close_to(ours, left if left * row[2] > 0 else 0.0):
@@ -151,13 +167,21 @@ def bracket_legs(scene: Scene) -> Finding | None:
             return Finding(_LEGS, without(scene.job, label))
         if there and not here and not _reduces(scene.there, there[0]):
             return Finding(_GONE, without(scene.job, label))
+        if here and _cut_to_position(scene, label, there, here):
+            return Finding(_TWO, without(scene.job, label))
     return None
 
 
 def _idle_legs(scene: Scene) -> Finding | None:
     for label, (status, filled) in scene.orders_here.items():
         other = scene.orders_there.get(label)
-        if "." in label and other is not None and status == "cancelled" and other[0] in ("open", "rejected") and filled == other[1] == 0.0:
+        if (
+            "." in label
+            and other is not None
+            and status in ("cancelled", "open")
+            and other[0] in ("open", "rejected")
+            and filled == other[1] == 0.0
+        ):
             return Finding(_LEGS, without(scene.job, label))
     return None
 
@@ -212,7 +236,21 @@ def _both_touched(scene: Scene, told: Instruction, entry: str) -> bool:
     if scene.job.settings.get("config", {}).get("bracket_priority") != "stop_first" or scene.bar is None:
         return False
     sides = [{row[6] for row in rows} for rows in (scene.odd_there, scene.odd_here)]
-    return f"{entry}.target" in sides[0] and f"{entry}.stop" in sides[1] and all(_touches(scene, told, leg, scene.bar) for leg in ("target", "stop"))
+    return (
+        f"{entry}.target" in sides[0]
+        and f"{entry}.stop" in sides[1]
+        and all(_touches(scene, told, leg, scene.bar) for leg in ("target", "stop"))
+    )
+
+
+def _cut_to_position(scene: Scene, label: str, there: list[Row], here: list[Row]) -> bool:
+    """Tell whether an exit took what was left here, and there more than that, or was refused for wanting more."""
+    taken, held = abs(here[0][2]), abs(sum(row[2] for row in scene.here[: scene.here.index(here[0])] if row[1] == here[0][1]))
+    if there:
+        return close_to(taken, held) and abs(there[0][2]) > taken + 1e-9 and not _reduces(scene.there, there[0])
+    told = scene.instruction(label)
+    ordered = 0.0 if told is None else abs(told.quantity)
+    return close_to(taken, held) and ordered > taken + 1e-9 and scene.orders_there.get(label, ("",))[0] == "rejected"
 
 
 def _reduces(rows: list[Row], fill: Row) -> bool:
@@ -236,10 +274,8 @@ def reduce_only(scene: Scene) -> Finding | None:
         taken = sum(row[2] for row in here)
         if there and not _reduces(scene.there, there[0]) and abs(taken) < abs(there[0][2]):
             return Finding(_exit_subject(scene, label, scene.bar), without(scene.job, label))
-        if here and not there and scene.orders_there.get(label, ("",))[0] == "rejected" and _reduces(scene.here, here[0]):
-            ordered = scene.told[label].quantity
-            if abs(ordered) > abs(taken):
-                return Finding(_TWO, without(scene.job, label))
+        if here and _cut_to_position(scene, label, there, here):
+            return Finding(_TWO, without(scene.job, label))
     return None
 
 

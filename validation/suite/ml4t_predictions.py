@@ -45,7 +45,7 @@ def bar_at(job: Job, asset: str, number: int) -> Bar | None:
 
 def reach(job: Job, told: Instruction, last: int, *, there: bool) -> Reach | None:
     """Return where an order of the script is reached first, up to a bar; None when it is not, or is of another kind."""
-    return {"limit": _limit, "stop": _stop, "stop_limit": _stop_limit, "trailing_stop": _trailing}[told.verb](job, told, last, there)
+    return {"limit": _limit, "stop": _stop, "stop_limit": _stop_limit, "trailing_stop": _trailing}[told.verb](job, told, last, there=there)
 
 
 def _bars(job: Job, told: Instruction, last: int) -> Iterator[Bar]:
@@ -70,7 +70,7 @@ def _mirrored(bar: Bar, told: Instruction) -> tuple[Bar, float]:
     return Bar(bar.number, -bar.open, -bar.low, -bar.high, -bar.close), -1.0
 
 
-def _limit(job: Job, told: Instruction, last: int, there: bool) -> Reach | None:
+def _limit(job: Job, told: Instruction, last: int, *, there: bool) -> Reach | None:
     if there and job.settings.get("slippage"):
         return None  # a price beyond the limit: 0.2.0 lets the order wait for ever
     for real in _bars(job, told, last):
@@ -80,7 +80,7 @@ def _limit(job: Job, told: Instruction, last: int, there: bool) -> Reach | None:
     return None
 
 
-def _stop(job: Job, told: Instruction, last: int, there: bool) -> Reach | None:
+def _stop(job: Job, told: Instruction, last: int, *, there: bool) -> Reach | None:
     for real in _bars(job, told, last):
         bar, sign = _mirrored(real, told)
         stop = sign * told.stop_price
@@ -92,7 +92,7 @@ def _stop(job: Job, told: Instruction, last: int, there: bool) -> Reach | None:
     return None
 
 
-def _stop_limit(job: Job, told: Instruction, last: int, there: bool) -> Reach | None:
+def _stop_limit(job: Job, told: Instruction, last: int, *, there: bool) -> Reach | None:
     triggered = False
     for real in _bars(job, told, last):
         bar, sign = _mirrored(real, told)
@@ -119,7 +119,7 @@ def _stop_limit(job: Job, told: Instruction, last: int, there: bool) -> Reach | 
     return None
 
 
-def _trailing(job: Job, told: Instruction, last: int, there: bool) -> Reach | None:
+def _trailing(job: Job, told: Instruction, last: int, *, there: bool) -> Reach | None:
     """Return where a trailing stop is reached; there it is moved before every test, its own bar's included."""
     update = "bar_first" if there else job.settings.get("config", {}).get("trail_update", "bar_first")
     signal = bar_at(job, told.asset, _submitted(job, told))
