@@ -18,6 +18,7 @@ __all__ = [
     "ImpactKind",
     "InitialMark",
     "LimitAction",
+    "LimitFill",
     "LimitKind",
     "MarginCallPolicy",
     "OrderReason",
@@ -236,6 +237,14 @@ class ParticipationKind(IntEnum):
     NONE = 0
     VOLUME = 1
     FUNCTION = 2
+
+
+class LimitFill(IntEnum):
+    """Where a limit order fills that the gap price satisfies: at its limit, at that price, or at it on its own bar only."""
+
+    LIMIT = 0
+    BETTER_OPEN = 1
+    BETTER_CLOSE = 2
 
 
 class StopFill(IntEnum):

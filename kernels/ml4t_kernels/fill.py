@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 
 from ._jit import kernel
-from .codes import OrderType, PriceField, TrailUpdate
+from .codes import LimitFill, OrderType, PriceField, TrailUpdate
 from .dtypes import NO_PRICE, Record
 from .ledger import Bar, Quote
 
@@ -45,15 +45,17 @@ def quote_for(params: Record, order: Record, bar: Bar, current_bar: int) -> Quot
 
 
 @kernel
-def _limit_price(buys: bool, limit: float, quote: Quote, better_open: bool) -> float:  # noqa: FBT001
-    """Return the price of a limit order, NaN when it waits (all in)."""
+def _limit_price(order: Record, buys: bool, quote: Quote, params: Record, number: int) -> float:  # noqa: FBT001
+    """Return the price of a limit order, NaN when it waits (all in; number: of the bar)."""
+    limit, fill = order["limit_price"], params["limit_fill"]
+    better = fill == LimitFill.BETTER_OPEN or (fill == LimitFill.BETTER_CLOSE and order["active_bar"] == number)
     if buys:
-        if better_open and quote.gap <= limit:
+        if better and quote.gap <= limit:
             return quote.gap
-        return limit if quote.low <= limit else NO_PRICE
-    if better_open and quote.gap >= limit:
+        return limit if quote.low <= limit else NO_PRICE  # type: ignore[no-any-return]
+    if better and quote.gap >= limit:
         return quote.gap
-    return limit if quote.high >= limit else NO_PRICE
+    return limit if quote.high >= limit else NO_PRICE  # type: ignore[no-any-return]
 
 
 @kernel
@@ -69,18 +71,21 @@ def _stop_price(buys: bool, stop: float, quote: Quote) -> float:  # noqa: FBT001
 
 
 @kernel
-def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, resting: bool) -> tuple[float, int]:  # noqa: FBT001
-    """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen.
+def rests(order: Record, number: int) -> bool:
+    """Tell whether the stop of a stop-limit order was seen on an earlier bar (order: in; number: of the bar)."""
+    return order["triggered"] != 0 and order["moved_bar"] != number + 1  # type: ignore[no-any-return]
 
-    All in. resting: the stop was seen on an earlier bar.
-    """
-    limit, stop = order["limit_price"], order["stop_price"]
+
+@kernel
+def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, number: int) -> tuple[float, int]:  # noqa: FBT001
+    """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen (all in; number: of the bar)."""
+    limit, stop, resting = order["limit_price"], order["stop_price"], rests(order, number)
     touched = _stop_price(buys, stop, quote)
     if params["stop_limit_at_stop"] == 1 and not resting:
         within = (stop < limit and quote.low <= limit) if buys else (stop > limit and quote.high >= limit)
         return (stop if within and not isnan(touched) else NO_PRICE), 0 if isnan(touched) else 1
     if resting or touched == quote.gap:
-        return _limit_price(buys, limit, quote, params["limit_better_open"] == 1), 1
+        return _limit_price(order, buys, quote, params, number), 1
     if isnan(touched):
         return NO_PRICE, 0
     if (stop <= limit) if buys else (stop >= limit):
@@ -88,12 +93,6 @@ def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, r
     # Where the price went after the stop is known for the close only.
     reached = quote.close <= limit if buys else quote.close >= limit
     return (limit if reached else NO_PRICE), 1
-
-
-@kernel
-def rests(order: Record, number: int) -> bool:
-    """Tell whether the stop of a stop-limit order was seen on an earlier bar (order: in; number: of the bar)."""
-    return order["triggered"] != 0 and order["moved_bar"] != number + 1  # type: ignore[no-any-return]
 
 
 @kernel
@@ -127,11 +126,12 @@ def base_price(order: Record, quote: Quote, params: Record, number: int) -> tupl
         seen = _closes_say(order, buys, quote.close)
         return (quote.market if seen == 2 else NO_PRICE), seen  # noqa: PLR2004 - the code above
     if kind == OrderType.LIMIT:
-        return _limit_price(buys, order["limit_price"], quote, params["limit_better_open"] == 1), 0
+        return _limit_price(order, buys, quote, params, number), 0
     if kind == OrderType.STOP or kind == OrderType.TRAILING_STOP:
-        return _stop_price(buys, order["stop_price"], quote), 0
+        price = _stop_price(buys, order["stop_price"], quote)
+        return (order["stop_price"] if params["stop_at_stop"] == 1 and price == quote.gap else price), 0
     if kind == OrderType.STOP_LIMIT:
-        return _stop_limit_price(order, buys, quote, params, rests(order, number))
+        return _stop_limit_price(order, buys, quote, params, number)
     price = quote.open if kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN else quote.close
     limit = order["limit_price"]
     if not isnan(limit) and ((price > limit) if buys else (price < limit)):

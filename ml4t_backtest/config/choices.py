@@ -29,6 +29,7 @@ __all__ = [
     "SlippageFills",
     "SlippageType",
     "SplitAccounting",
+    "StopGapFill",
     "StopLimitFill",
     "SubmissionBarRange",
     "TickRounding",
@@ -147,10 +148,18 @@ class SubmissionBarRange(str, Enum):
 
 
 class LimitFill(str, Enum):
-    """Where limit orders fill when the bar opens beyond the limit."""
+    """Where limit orders fill when the bar opens beyond the limit, or the close is beyond it when they are submitted."""
 
     LIMIT = "limit"
     BETTER_OPEN = "better_open"
+    BETTER_CLOSE = "better_close"
+
+
+class StopGapFill(str, Enum):
+    """Where stop orders fill when the bar opens beyond the stop."""
+
+    GAP_PRICE = "gap_price"
+    STOP_PRICE = "stop_price"
 
 
 class StopLimitFill(str, Enum):

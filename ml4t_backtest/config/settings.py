@@ -81,6 +81,7 @@ class BacktestConfig:
         "execution.submission_bar_range", c.SubmissionBarRange, c.SubmissionBarRange.RANGE
     )
     limit_fill: c.LimitFill | str = choice("execution.limit_fill", c.LimitFill, c.LimitFill.LIMIT)
+    stop_gap_fill: c.StopGapFill | str = choice("execution.stop_gap_fill", c.StopGapFill, c.StopGapFill.GAP_PRICE)
     stop_limit_fill: c.StopLimitFill | str = choice("execution.stop_limit_fill", c.StopLimitFill, c.StopLimitFill.CLOSE)
     trigger_price: c.TriggerPrice | str = choice("execution.trigger_price", c.TriggerPrice, c.TriggerPrice.RANGE)
     beyond_limit: c.BeyondLimit | str = choice("execution.beyond_limit", c.BeyondLimit, c.BeyondLimit.LIMIT)

@@ -12,11 +12,11 @@ from ml4t_backtest.config import (
     AccountType,
     CashLedger,
     FillOrdering,
-    LimitFill,
     MarginCallCheck,
     ShortCashPolicy,
     SlippageFills,
     SplitAccounting,
+    StopGapFill,
     StopLimitFill,
     SubmissionBarRange,
     TriggerPrice,
@@ -58,6 +58,7 @@ _COPIED = {
 # Field of the record -> its codes, and the setting of the same choices.
 _CODED: dict[str, tuple[Any, str]] = {
     "beyond_limit": (codes.BeyondLimit, "beyond_limit"),
+    "limit_fill": (codes.LimitFill, "limit_fill"),
     "trail_update": (codes.TrailUpdate, "trail_update"),
     "child_activation": (codes.ChildActivation, "child_activation"),
     "bracket_priority": (codes.BracketPriority, "bracket_priority"),
@@ -92,7 +93,7 @@ def lower_params(config: BacktestConfig) -> Records:
         else _code(codes.FillOrdering, config.fill_ordering),
         # One sweep in order of submission has no entries of its own to sort.
         "entry_priority": _code(codes.EntryPriority, config.entry_order_priority) if config.fill_ordering is FillOrdering.EXIT_FIRST else 0,
-        "limit_better_open": config.limit_fill is LimitFill.BETTER_OPEN,
+        "stop_at_stop": config.stop_gap_fill is StopGapFill.STOP_PRICE,
         "stop_limit_at_stop": config.stop_limit_fill is StopLimitFill.AT_STOP,
         "slip_openings_only": config.slippage_fills is SlippageFills.OPENING,
         "trigger_close": config.trigger_price is TriggerPrice.CLOSE,

@@ -13,7 +13,8 @@ Options = dict[str, tuple[Any, ...]]
 
 OF_ORDERS: Options = {
     "submission_bar_range": ("range", "close"),
-    "limit_fill": ("limit", "better_open"),
+    "limit_fill": ("limit", "better_open", "better_close"),
+    "stop_gap_fill": ("gap_price", "stop_price"),
     "trigger_price": ("range", "close"),
     "beyond_limit": ("limit", "wait", "fill"),
     "trade_without_volume": (True, False),

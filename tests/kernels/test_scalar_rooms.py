@@ -99,7 +99,7 @@ def test_base_price(case: tuple[Any, ...]) -> None:
 def test_a_limit_that_the_open_satisfies_may_fill_there(limit: float, quantity: float, expected: float) -> None:
     made = order(order_type=OrderType.LIMIT, quantity=quantity, limit_price=limit)
     for form in FORMS[base_price]:
-        assert form(made, quote(100, 99, 105, 95), params(limit_better_open=1), 5) == (expected, 0)
+        assert form(made, quote(100, 99, 105, 95), params(limit_fill=1), 5) == (expected, 0)
 
 
 # quantity, stop, limit, close; expected price and whether the stop was seen; bar from 95 to 105, opened at 99

@@ -57,7 +57,7 @@ def offer(account: Account, order: OracleOrder, pass_price: str) -> Offer:
     if kind == "limit":
         usual = _limit(order, view)
     elif kind == "stop":
-        usual = _stop(order, view, order.stop_price)
+        usual = _stop(account, order, view, order.stop_price)
     else:
         usual = _stop_limit(account, order, view)
     if account.rules.settings.trigger_price == "range":
@@ -82,7 +82,14 @@ def see(account: Account, order: OracleOrder) -> View:
     late = account.bar_index in (order.active_bar, order.late_bar)
     narrow = late and (settings.submission_bar_range == "close" or order.order_type == "trailing_stop")
     high, low = (bar.close, bar.close) if narrow else (bar.high, bar.low)
-    return View(bar, bar.close if late else bar.open, not late, high, low, settings.limit_fill == "better_open")
+    return View(
+        bar,
+        bar.close if late else bar.open,
+        not late,
+        high,
+        low,
+        settings.limit_fill == "better_open" or (late and settings.limit_fill == "better_close"),
+    )
 
 
 def _meets_limit(order: OracleOrder, price: Number) -> bool:
@@ -108,10 +115,11 @@ def _extreme(order: OracleOrder, view: View) -> Number:
     return view.high if order.quantity > 0 else view.low
 
 
-def _stop(order: OracleOrder, view: View, stop: Number | None) -> Offer:
+def _stop(account: Account, order: OracleOrder, view: View, stop: Number | None) -> Offer:
     assert stop is not None
     if _reaches(order, view.gap, stop):
-        return Offer(view.gap, at_open=view.gap_is_open, satisfied=True)
+        price = stop if account.rules.settings.stop_gap_fill == "stop_price" else view.gap
+        return Offer(price, at_open=view.gap_is_open, satisfied=True)
     return Offer(stop if _reaches(order, _extreme(order, view), stop) else None)
 
 
@@ -149,7 +157,7 @@ def _trailing_stop(account: Account, order: OracleOrder, view: View) -> Offer:
     done = order.trail_moved_bar == account.bar_index and not bar_first
     if order.stop_price is None or order.trail_start_bar == account.bar_index or done:
         return Offer(None)
-    return _stop(order, view, stop_level(account, order, view))
+    return _stop(account, order, view, stop_level(account, order, view))
 
 
 def stop_level(account: Account, order: OracleOrder, view: View) -> Number | None:

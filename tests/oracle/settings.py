@@ -22,12 +22,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "slippage_fills": ("all", "opening"),
     "stop_limit_fill": ("close", "at_stop"),
     "submission_bar_range": ("range", "close"),
-    "limit_fill": ("limit", "better_open"),
+    "limit_fill": ("limit", "better_open", "better_close"),
     "trigger_price": ("range", "close"),
     "beyond_limit": ("limit", "wait", "fill"),
     "tick_rounding": ("passive", "lenient"),
     "split_accounting": ("market", "cost_basis"),
     "target_price_policy": ("skip", "use_last"),
+    "stop_gap_fill": ("gap_price", "stop_price"),
     "trail_update": ("after_bar", "close", "bar_first"),
     "short_cash_policy": ("credit", "credit_proceeds", "lock_notional"),
     "buying_power_basis": ("initial", "maintenance"),
@@ -82,6 +83,7 @@ class Settings:
     fill_ordering: str = "exit_first"
     submission_bar_range: str = "range"
     limit_fill: str = "limit"
+    stop_gap_fill: str = "gap_price"
     stop_limit_fill: str = "close"
     slippage_fills: str = "all"
     split_flips: bool = False
