@@ -48,14 +48,14 @@ def quote_for(params: Record, order: Record, bar: Bar, current_bar: int) -> Quot
 def _limit_price(order: Record, buys: bool, quote: Quote, params: Record, number: int) -> float:  # noqa: FBT001
     """Return the price of a limit order, NaN when it waits (all in; number: of the bar)."""
     limit, fill = order["limit_price"], params["limit_fill"]
-    better = fill == LimitFill.BETTER_OPEN or (fill == LimitFill.BETTER_CLOSE and order["active_bar"] == number)
+    better = fill == LimitFill.BETTER_OPEN or (fill == LimitFill.BETTER_CLOSE and order["created_bar"] == number)
     if buys:
         if better and quote.gap <= limit:
             return quote.gap
-        return limit if quote.low <= limit else NO_PRICE  # type: ignore[no-any-return]
+        return limit if quote.low <= limit else NO_PRICE
     if better and quote.gap >= limit:
         return quote.gap
-    return limit if quote.high >= limit else NO_PRICE  # type: ignore[no-any-return]
+    return limit if quote.high >= limit else NO_PRICE
 
 
 @kernel

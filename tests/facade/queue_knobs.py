@@ -11,6 +11,26 @@ CRYPTO = {"account_type": "crypto"}
 BEYOND = [10, 10, (13, 13, 8, 10), 10]
 SLIPPED = {"slippage_type": "fixed", "slippage_fixed": 0.5}
 QUEUE = [
+    Knob(
+        "stop_gap_fill", [10, 12], {0: buy(10, order_type="stop", stop_price=11)}, prices, [("gap_price", [12.0]), ("stop_price", [11.0])]
+    ),
+    Knob(
+        "limit_fill",
+        [10, 10],
+        {0: buy(10, order_type="limit", limit_price=11)},
+        prices,
+        [("limit", [11.0]), ("better_close", [10.0])],
+        {"execution_mode": "same_bar", "submission_bar_range": "close"},
+    ),
+    # at a better open of a later bar it fills at its limit
+    Knob(
+        "limit_fill",
+        [10, 8],
+        {0: buy(10, order_type="limit", limit_price=9)},
+        prices,
+        [("better_open", [8.0]), ("better_close", [9.0])],
+        {"execution_mode": "same_bar", "submission_bar_range": "close"},
+    ),
     # 12 at the open is beyond the stop of 11: a limit order from there on, which fills at its limit; or at the stop
     Knob(
         "stop_limit_fill",

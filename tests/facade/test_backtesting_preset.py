@@ -68,7 +68,7 @@ def test_a_closing_order_goes_before_the_stop_that_is_older() -> None:
     assert first.states[0] == first.states[3] == FILLED
     assert GONE in first.states
     # other orders of the other side wait for theirs: they may open
-    second = run(bars, {0: bracket(), 1: buy(-5, reduce_only=False)})
+    second = run(bars, {0: bracket(), 1: buy(-5)})
     assert second.deals == [(1, 5, 10), (2, -5, 8), (2, -5, 10)]
 
 
@@ -79,11 +79,11 @@ def test_the_newest_of_two_stops_goes_first() -> None:
 
 def test_a_flip_closes_even_when_the_rest_is_too_expensive() -> None:
     bars = [100, 100, 100, 100]
-    flip = run(bars, {0: buy(10), 1: buy(-1500, reduce_only=False)})
+    flip = run(bars, {0: buy(10), 1: buy(-1500)})
     assert flip.deals == [(1, 10, 100), (2, -10, 100)]
     assert flip.states == [FILLED, NO_POWER]
     assert flip.orders[1].filled_quantity == 10
-    flip = run(bars, {0: buy(10), 1: buy(-50, reduce_only=False)})
+    flip = run(bars, {0: buy(10), 1: buy(-50)})
     assert flip.deals == [(1, 10, 100), (2, -10, 100), (2, -40, 100)]
     assert flip.states == [FILLED, FILLED]
 
@@ -101,13 +101,13 @@ def test_legs_of_a_bracket_that_flips_belong_to_what_it_opens() -> None:
 def test_the_spread_is_paid_by_what_opens() -> None:
     """1 % of 100: 101 in, 100 out; a flip closes at 100 and opens at 99."""
     spread = {"slippage_type": "percentage", "slippage_rate": 0.01}
-    turn = run([100, 100, 100, 100], {0: buy(10), 1: buy(-30, reduce_only=False), 2: closes}, **spread)
+    turn = run([100, 100, 100, 100], {0: buy(10), 1: buy(-30), 2: closes}, **spread)
     assert turn.deals == [(1, 10, 101), (2, -10, 100), (2, -20, 99), (3, 20, 100)]
     assert turn.cash[-1] == 10_000 - 10 - 20
 
 
 def test_each_part_of_a_flip_pays_its_commission() -> None:
-    turn = run([100, 100, 100], {0: buy(10), 1: buy(-30, reduce_only=False)}, commission_model=PercentageCommission(0.01))
+    turn = run([100, 100, 100], {0: buy(10), 1: buy(-30)}, commission_model=PercentageCommission(0.01))
     assert [round(fill.commission, 9) for fill in turn.result.fills] == [10, 10, 20]
     assert [round(trade.pnl, 9) for trade in turn.result.trades if not trade.is_open] == [-20]
 

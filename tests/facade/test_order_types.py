@@ -100,6 +100,30 @@ def test_better_open(limit: float, quantity: float, price: float) -> None:
     assert one({"order_type": "limit", "limit_price": limit}, quantity, limit_fill="better_open") == [(1, price)]
 
 
+@pytest.mark.parametrize(
+    ("limit", "quantity", "expected"),
+    [
+        (102, 1, [(0, 101)]),  # the close of 101 is better
+        (101, 1, [(0, 101)]),
+        (99, 1, [(1, 99)]),  # the open of 98 is no longer
+        (100, -1, [(0, 101)]),
+        (105, -1, [(2, 105)]),
+    ],
+)
+def test_better_close_on_the_bar_of_the_submission_only(limit: float, quantity: float, expected: Any) -> None:
+    bars = [(98, 104, 95, 101), (98, 100, 97, 99), (106, 106, 106, 106)]
+    settings = {"execution_mode": "same_bar", "submission_bar_range": "close", "limit_fill": "better_close"}
+    assert one({"order_type": "limit", "limit_price": limit}, quantity, bars=bars, **settings) == expected
+
+
+@pytest.mark.parametrize(("stop", "quantity", "price"), [(97, 1, 97), (104, 1, 104), (99, -1, 99), (96, -1, 96)])
+def test_stops_may_fill_at_their_stop_though_the_bar_opens_beyond_it(stop: float, quantity: float, price: float) -> None:
+    bars = [100, (98, 104, 95, 101), 101]
+    assert one({"order_type": "stop", "stop_price": stop}, quantity, bars=bars, stop_gap_fill="stop_price") == [(1, price)]
+    beyond = stop <= 98 if quantity > 0 else stop >= 98
+    assert one({"order_type": "stop", "stop_price": stop}, quantity, bars=bars) == [(1, 98 if beyond else price)]
+
+
 def test_on_open_and_on_close_wait_for_the_ends_of_a_session() -> None:
     bars = [100, 101, 102, 103, 104, 105]
     times = sessions(2, 3)

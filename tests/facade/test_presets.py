@@ -78,6 +78,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "submission_bar_range": "close",
             "limit_fill": "better_open",
             "stop_limit_fill": "at_stop",
+            "beyond_limit": "fill",
+            "implicit_reduce_only": False,
             "child_activation": "after_market",
             "bracket_priority": "stop_always",
             "share_type": "integer",

@@ -88,7 +88,7 @@ def see(account: Account, order: OracleOrder) -> View:
         not late,
         high,
         low,
-        settings.limit_fill == "better_open" or (late and settings.limit_fill == "better_close"),
+        settings.limit_fill == "better_open" or (order.created_bar == account.bar_index and settings.limit_fill == "better_close"),
     )
 
 

@@ -59,6 +59,8 @@ class PlaysScript(Strategy):  # type: ignore[misc]
         self.labels: dict[str, str] = {}  # id of an order to label
         self.made: dict[str, Any] = {}  # label to order
         self.marked: set[int] = set()
+        self.held: dict[InstrumentId, float] = {}  # of the open position
+        self.bought: dict[InstrumentId, float] = {}  # all that was opened since it was flat
         self.todo: dict[tuple[int, str], list[Instruction]] = defaultdict(list)
         for told in job.script:
             self.todo[told.time, told.asset].append(told)
@@ -75,10 +77,14 @@ class PlaysScript(Strategy):  # type: ignore[misc]
             self.play(told)
 
     def mark(self, event: Any) -> None:
-        """Write down the account value after a bar."""
+        """Write down the account value when all orders of a bar have traded."""
+        self.tell(event.ts_event - 1)
+
+    def tell(self, when: int) -> None:
+        """Write down the account value of a bar."""
         gained = self.portfolio.unrealized_pnls(VENUE).get(MONEY)
         value = self.portfolio.account(VENUE).balance_total(MONEY).as_double() + (0.0 if gained is None else gained.as_double())
-        self.answers.equity.append((self.job.id, event.ts_event - 1, None, value))
+        self.answers.equity.append((self.job.id, when, None, value))
 
     def play(self, told: Instruction) -> None:
         """Play one instruction."""
@@ -152,22 +158,28 @@ class PlaysScript(Strategy):  # type: ignore[misc]
         paid = event.commission.as_double()
         self.answers.fills.append((self.job.id, event.ts_event, asset, quantity, event.last_px.as_double(), paid, None, label))
 
+    def on_position_opened(self, event: Any) -> None:
+        self.held[event.instrument_id] = self.bought[event.instrument_id] = event.quantity.as_double()
+
+    def on_position_changed(self, event: Any) -> None:
+        now = event.quantity.as_double()
+        self.bought[event.instrument_id] += max(now - self.held[event.instrument_id], 0.0)
+        self.held[event.instrument_id] = now
+
     def on_position_closed(self, event: Any) -> None:
-        position = self.cache.position(event.position_id)
-        fills = position.events
-        size = sum(fill.last_qty.as_double() for fill in fills if fill.order_side == event.entry)
-        paid = sum(fill.commission.as_double() for fill in fills)
-        quantity = size if event.entry == OrderSide.BUY else -size
-        prices = (event.avg_px_open, event.avg_px_close)
-        times = (event.ts_opened, event.ts_closed)
-        asset = event.instrument_id.symbol.value
-        self.answers.trades.append((self.job.id, asset, *times, quantity, *prices, event.realized_pnl.as_double(), paid))
+        quantity = self.bought[event.instrument_id] * (1.0 if event.entry == OrderSide.BUY else -1.0)
+        numbers = (event.ts_opened, event.ts_closed, quantity, event.avg_px_open, event.avg_px_close, event.realized_pnl.as_double())
+        self.answers.trades.append((self.job.id, event.instrument_id.symbol.value, *numbers, None))
 
     def on_stop(self) -> None:
-        """Tell what became of the orders, before anything is cleaned up."""
+        """Tell the last account value, which no timer does, and what became of the orders, before anything is cleaned up."""
+        self.tell(int(self.job.market.times[-1]))
         for label, order in self.made.items():
             filled = order.filled_qty.as_double() * (1.0 if order.side == OrderSide.BUY else -1.0)
-            self.answers.orders.append((self.job.id, label, STATUS.get(order.status_string(), "open"), filled))
+            status = STATUS.get(order.status_string(), "open")
+            if status == "rejected" and label.endswith((".target", ".stop")):
+                status = "cancelled"  # a leg that arrives when the other has traded
+            self.answers.orders.append((self.job.id, label, status, filled))
 
 
 def instrument_id(asset: str) -> InstrumentId:
@@ -235,7 +247,7 @@ def play(job: Job, answers: Answers) -> None:
     engine = engine_for(job, digits)
     engine.add_strategy(PlaysScript(job, digits, answers))
     started = time.perf_counter()
-    engine.run(end=int(job.market.times[-1]) + 2)
+    engine.run()
     answers.seconds[job.id] = time.perf_counter() - started
     engine.dispose()
 

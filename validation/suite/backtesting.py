@@ -20,13 +20,8 @@ __all__ = ["FRAMEWORK"]
 _VERBS = {"market", "limit", "stop", "stop_limit", "bracket", "close", "cancel"}
 
 
-class PlaysPlainOrders(FollowsScript):
-    """Every order may open, close or flip a position, as there: only `close` and the legs of brackets are reduce-only.
-
-    With `exclusive_orders` an order cancels what is pending and closes what is held before it is submitted.
-    """
-
-    reduce_only = False
+class _Plays(FollowsScript):
+    """With `exclusive_orders` an order cancels what is pending and closes what is held before it is submitted."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -74,7 +69,7 @@ def _plan(job: Job) -> Plan:
     if settings.get("native", {}).get("trade_on_close"):
         changes |= {"execution_mode": "same_bar", "execution_price": "close", "submission_bar_range": "close"}
     config = BacktestConfig.from_preset("backtesting").replace(**changes, **settings.get("config", {}))
-    return Plan(config, strategy=PlaysPlainOrders, flat_to_flat=True, average_entry=True, by_label=True)
+    return Plan(config, strategy=_Plays, flat_to_flat=True, average_entry=True, by_label=True)
 
 
 def _refuses(job: Job) -> str | None:  # noqa: PLR0911 - one reason each
@@ -155,15 +150,17 @@ class _Script:
 
 
 def _market(name: str, seed: int) -> Market:
+    """Return bars; those of every fourth case open far away and reach far, so that one bar satisfies several orders."""
     random = np.random.default_rng([seed, 5])
+    wild = 3.0 if seed % 4 == 1 else 1.0
     return walk(
         f"{name}-{seed}",
         seed=seed,
         bars=int(random.integers(30, 90)),
         start=float(random.choice([12.0, 60.0, 100.0, 400.0])),
         volatility=float(random.uniform(0.008, 0.03)),
-        gap=float(random.uniform(0.001, 0.02)),
-        spread=float(random.uniform(0.003, 0.03)),
+        gap=wild * float(random.uniform(0.001, 0.02)),
+        spread=wild * float(random.uniform(0.003, 0.03)),
     )
 
 
@@ -258,17 +255,19 @@ def _brackets(seed: int) -> Job:
 
 
 def _spreads(seed: int) -> Job:
-    """Return a case with a spread and a fixed commission: market and stop orders that enter, flip or close."""
+    """Return a case with a spread and a fixed commission: orders and brackets after closing what there is."""
     script = _Script(seed, _market("spreads", seed))
     last = len(script.market.times)
     for bar in sorted(script.random.choice(last, int(script.random.integers(4, 14)), replace=False).tolist()):
         size = _small(script, 4)
+        if script.labels:  # what waits, so that there is one entry at a time: each pays the fixed commission when it is closed
+            script.add(bar, "cancel", target=script.labels[-1])
         if script.flip_a_coin(0.5):
             script.add(bar, "close")
-            script.order(bar, "market", size if script.flip_a_coin(0.5) else -size)
+            script.order(bar, str(script.random.choice(["market", "limit", "stop"])), size if script.flip_a_coin(0.5) else -size)
         else:
             script.add(bar, "close")
-            script.bracket(bar, size if script.flip_a_coin(0.5) else -size, limit=False)
+            script.bracket(bar, size if script.flip_a_coin(0.5) else -size, limit=script.flip_a_coin(0.3))
     costs = {
         "slippage": {"kind": "percentage", "rate": float(script.random.choice([0.0002, 0.001, 0.004])), "entries_only": True},
         "commission": {
@@ -278,6 +277,32 @@ def _spreads(seed: int) -> Job:
         },
     }
     return Job(f"spreads-{seed}", script.market, {"cash": 100_000.0, **costs}, tuple(script.told))
+
+
+def _options(seed: int) -> Job:
+    """Return a case of `exclusive_orders`, of `trade_on_close`, or of exits that follow from the entry's price.
+
+    With `trade_on_close` there are no costs, since the account value of a bar is written down before its orders trade, and nothing happens
+    on the last bar, whose orders would trade on the next. Exits of the position's own are tried on one entry, since they
+    belong to a part of the position there.
+    """
+    script = _Script(seed, _market("options", seed))
+    last, settings = len(script.market.times), {"cash": 100_000.0}
+    kind = ("exclusive_orders", "trade_on_close", "rules")[seed % 3]
+    count = 1 if kind == "rules" else int(script.random.integers(4, 14))
+    for bar in sorted(script.random.choice(last - 1, count, replace=False).tolist()):
+        size = _small(script, count)
+        if kind != "rules" and script.flip_a_coin(0.2):
+            script.add(bar, "close")
+        else:
+            script.order(bar, "market", size if script.flip_a_coin(0.5) else -size)
+    if kind == "rules":
+        settings |= {
+            "rules": {"stop_loss": float(script.random.uniform(0.01, 0.06)), "take_profit": float(script.random.uniform(0.01, 0.06))}
+        }
+    else:
+        settings |= {"native": {kind: True}}
+    return Job(f"options-{seed}", script.market, settings | ({} if kind == "trade_on_close" else _costs(script)), tuple(script.told))
 
 
 FRAMEWORK = Framework(
@@ -297,5 +322,6 @@ FRAMEWORK = Framework(
         Family("tight", 90, _tight),
         Family("brackets", 110, _brackets),
         Family("spreads", 60, _spreads),
+        Family("options", 60, _options),
     ),
 )

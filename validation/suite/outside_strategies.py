@@ -56,7 +56,7 @@ class AverageCross(Strategy):
         self.averages.add(bar["close"])
         if self.averages.crossed:
             broker.close_position(asset)
-            broker.submit_order(asset, self.averages.crossed * _ALL, reduce_only=False)
+            broker.submit_order(asset, self.averages.crossed * _ALL)
         if timestamp == self.closes_on:
             broker.close_position(asset)
 
@@ -76,7 +76,7 @@ class Sized(Strategy):
             if size is None:
                 broker.close_position(asset)
             else:
-                broker.submit_order(asset, size, reduce_only=False)
+                broker.submit_order(asset, size)
 
 
 class Dated(Strategy):
@@ -87,11 +87,11 @@ class Dated(Strategy):
         ((asset, bar),) = data.items()
         day = f"{timestamp:%Y-%m-%d}"
         if day == "2006-10-19":
-            broker.submit_order(asset, 100, order_type="stop_limit", stop_price=484, limit_price=466, reduce_only=False)
+            broker.submit_order(asset, 100, order_type="stop_limit", stop_price=484, limit_price=466)
         elif day == "2007-10-30":
             broker.close_position(asset)
         elif day == "2008-11-11":
-            broker.submit_order(asset, -200, order_type="stop_limit", stop_price=bar["low"], limit_price=324.90, reduce_only=False)
+            broker.submit_order(asset, -200, order_type="stop_limit", stop_price=bar["low"], limit_price=324.90)
 
 
 class TrailingAverage(Strategy):
@@ -122,7 +122,7 @@ class TrailingAverage(Strategy):
             self.stop = None
             # the average has to be there on the bar before as well
             if not math.isnan(self.averages.before[0]) and bar["close"] > self.averages.now[0]:
-                broker.submit_order(asset, _ALL, reduce_only=False)
+                broker.submit_order(asset, _ALL)
         elif self.stop is None:
             terms = {"order_type": "stop", "stop_price": level, "reduce_only": True}
             self.stop = broker.submit_order(asset, -position.quantity, **terms)
