@@ -103,7 +103,7 @@ def refuses(job: Job) -> str | None:
     reasons = {
         "Zipline trades whole shares": settings.get("fractional"),
         "Zipline has no exits by rules on positions": settings.get("rules"),
-        "Zipline's futures have no margin": settings.get("futures"),
+        "Zipline's futures know no margin, and the runner plays equities": settings.get("futures"),
         "Zipline's fixed slippage has no volume limit": settings.get("slippage", {}).get("kind") == "fixed"
         and settings.get("volume_limit"),
     }

@@ -145,7 +145,10 @@ def _targets(seed: int) -> Job:
 
 def _partial(seed: int) -> Job:
     cases = _Cases("partial", seed, assets=2, volume=4e3)
-    return _job(cases, cases.market(), cases.settings(limited=True), (*_ORDERS, "market", "close"), (1.0, 600.0))
+    settings = cases.settings(limited=True)
+    if cases.chance(0.25):  # a limit without slippage
+        settings["volume_limit"] = settings.pop("slippage")["volume_limit"]
+    return _job(cases, cases.market(), settings, (*_ORDERS, "market", "close"), (1.0, 600.0))
 
 
 def _gaps(seed: int) -> Job:
@@ -166,6 +169,28 @@ def _events_partial(seed: int) -> Job:
     return _job(cases, cases.market(actions=True), settings, (*_ORDERS, "close"), (1.0, 600.0))
 
 
+def _long_only(seed: int) -> Job:
+    """Return a case that an account with a cash check takes as well: never short, never short of cash.
+
+    One market order a bar and asset, since the plain presets let exits go first.
+    """
+    cases = _Cases("long_only", seed, assets=3)
+    market = cases.market(actions=True)
+    made: list[Instruction] = []
+    for time in market.times.tolist():
+        for asset in market.assets:
+            verb = cases.one_of(("target_quantity", "target_value", "target_percent", "close", "", "", ""))
+            sizes = {"target_quantity": 400.0, "target_value": 4e4, "target_percent": 1e-5, "close": 0.0}
+            if verb:
+                quantity = float(cases.random.uniform(0.0, sizes[verb]))
+                made.append(Instruction(time, asset, verb, quantity, label=f"o{len(made)}"))
+    settings = cases.settings()
+    for name in ("slippage", "volume_limit"):  # a part that waits for volume could leave a later target short
+        settings.pop(name, None)
+    plain = {"allow_short_selling": False, "skip_cash_validation": False, "fill_ordering": "exit_first"}
+    return Job(cases.name, market, {**settings, "cash": 1e9, "config": plain}, tuple(made))
+
+
 FAMILIES: tuple[tuple[str, int, Callable[[int], Job]], ...] = (
     ("orders", 40, _orders),
     ("targets", 30, _targets),
@@ -173,4 +198,5 @@ FAMILIES: tuple[tuple[str, int, Callable[[int], Job]], ...] = (
     ("missing bars and bars without volume", 30, _gaps),
     ("splits and dividends", 30, _events),
     ("splits of orders that have filled in part", 20, _events_partial),
+    ("long only, with the cash check of the plain presets", 20, _long_only),
 )
