@@ -1,7 +1,7 @@
 """Plays cases in backtesting.py: python backtesting_runner.py BATCH ANSWER.
 
 The first bar of the data is one more than the case has: backtesting.py never calls a strategy on its first bar, and does not look at
-that bar either. Brackets are its own (`sl`, `tp`), spread, commission, margin and the order of its queue too.
+that bar either. Parts of a unit trade by its FractionalBacktest. Brackets are its own (`sl`, `tp`), spread, commission, margin and the order of its queue too.
 
 backtesting.py tells trades, not fills. They are seen here at the places where it opens and closes a trade: what one instruction closes on one
 bar is one fill, at the average price, and what it opens is another; fills of one bar are
@@ -24,9 +24,11 @@ import numpy as np
 import pandas as pd
 from backtesting import Backtest, Strategy
 from backtesting.backtesting import _Broker
+from backtesting.lib import FractionalBacktest
 from exchange import Answers, Instruction, Job, read_batch
 
 _DAY = 86_400 * 10**9
+_FRACTION = 1e-6  # of a unit: what FractionalBacktest trades as a whole
 
 
 class Diary:
@@ -34,6 +36,7 @@ class Diary:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.unit = _FRACTION if job.settings.get("fractional") else 1.0
         self.orders: dict[str, list[Any]] = defaultdict(list)  # label to orders; the legs of a bracket come with the entry's fill
         self.labels: dict[int, str] = {}  # id of an order to label
         self.cancelled: set[str] = set()
@@ -125,8 +128,8 @@ def strategy_for(diary: Diary) -> type[Strategy]:
         def order(self, told: Instruction) -> Any:
             side = self.buy if told.quantity > 0.0 else self.sell
             prices = {"limit": told.limit_price, "stop": told.stop_price, "tp": told.take_profit, "sl": told.stop_loss}
-            given = {name: price for name, price in prices.items() if not np.isnan(price)}
-            return side(size=abs(told.quantity), **given)
+            given = {name: price * diary.unit for name, price in prices.items() if not np.isnan(price)}
+            return side(size=round(abs(told.quantity) / diary.unit), **given)
 
     return PlaysScript
 
@@ -140,8 +143,8 @@ def _guard(trade: Any, rules: dict[str, float]) -> None:
         trade.tp = trade.entry_price * (1.0 + side * rules["take_profit"])
 
 
-def commission_of(told: dict[str, Any] | None) -> Any:
-    """Return the commission as backtesting.py takes it."""
+def commission_of(told: dict[str, Any] | None, unit: float) -> Any:
+    """Return the commission as backtesting.py takes it (unit: what counts as one)."""
     if not told:
         return 0.0
     kind = told["kind"]
@@ -149,7 +152,7 @@ def commission_of(told: dict[str, Any] | None) -> Any:
         return (told.get("amount", 0.0), told["rate"])
     if kind == "per_order":
         return (told["amount"], 0.0)
-    return lambda size, price: max(abs(size) * told["amount"], told.get("minimum", 0.0))
+    return lambda size, price: max(abs(size) * unit * told["amount"], told.get("minimum", 0.0))
 
 
 def bars_of(job: Job) -> pd.DataFrame:
@@ -164,11 +167,12 @@ def play(job: Job, answers: Answers) -> None:
     """Run a case and write down what came out."""
     settings, diary = job.settings, Diary(job)
     native = settings.get("native", {})
-    backtest = Backtest(
+    make = Backtest if diary.unit == 1.0 else partial(FractionalBacktest, fractional_unit=diary.unit)
+    backtest = make(
         bars_of(job),
         strategy_for(diary),
         cash=settings["cash"],
-        commission=commission_of(settings.get("commission")),
+        commission=commission_of(settings.get("commission"), diary.unit),
         spread=settings.get("slippage", {}).get("rate", 0.0),
         trade_on_close=native.get("trade_on_close", False),
         exclusive_orders=native.get("exclusive_orders", False),
@@ -187,23 +191,24 @@ def play(job: Job, answers: Answers) -> None:
 
 
 def _write(job: Job, diary: Diary, broker: Any, equity: np.ndarray, answers: Answers) -> None:
-    times, asset = np.r_[job.market.times[0] - _DAY, job.market.times].tolist(), job.market.assets[0]
+    times, asset, unit = np.r_[job.market.times[0] - _DAY, job.market.times].tolist(), job.market.assets[0], diary.unit
     for (label, _, bar, _), parts in sorted(diary.parts.items(), key=lambda entry: (entry[0][2], entry[0][0])):
-        quantity = sum(part[0] for part in parts)
-        price = _average([part[0] for part in parts], [part[1] for part in parts])
+        quantity = sum(part[0] for part in parts) * unit
+        price = _average([part[0] for part in parts], [part[1] for part in parts]) / unit
         row = (job.id, times[bar], asset, quantity, price, sum(part[2] for part in parts), None, label or None)
         answers.fills.append(row)
     for trip in diary.round_trips:
         sizes = [trade.size for trade in trip]
         entry, left = min(trade.entry_bar for trade in trip), max(trade.exit_bar for trade in trip)
-        prices = (_average(sizes, [trade.entry_price for trade in trip]), _average(sizes, [trade.exit_price for trade in trip]))
+        prices = [_average(sizes, [getattr(trade, name) for trade in trip]) / unit for name in ("entry_price", "exit_price")]
         money = (sum(trade.pl for trade in trip), sum(trade._commissions for trade in trip))
-        answers.trades.append((job.id, asset, times[entry], times[left], sum(sizes), *prices, *money))
+        answers.trades.append((job.id, asset, times[entry], times[left], sum(sizes) * unit, *prices, *money))
     for bar, value in zip(times[1:], equity.tolist(), strict=True):
         answers.equity.append((job.id, bar, None, value))
     brackets = {told.label: told for told in job.script if told.verb == "bracket" and told.label}
     for label, orders in list(diary.orders.items()):
-        answers.orders.append((job.id, label, *_state(diary, broker, label, orders)))
+        status, filled = _state(diary, broker, label, orders)
+        answers.orders.append((job.id, label, status, filled * unit))
         told = brackets.get(label)
         for name, price in ((".target", told.take_profit), (".stop", told.stop_loss)) if told else ():
             if label + name not in diary.orders and not np.isnan(price):

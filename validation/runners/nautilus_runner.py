@@ -25,13 +25,23 @@ from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.backtest.models import FillModel, FixedFeeModel, MakerTakerFeeModel, PerContractFeeModel
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 from nautilus_trader.model.data import Bar, BarType
-from nautilus_trader.model.enums import AccountType, CurrencyType, OmsType, OrderSide, OrderType, TrailingOffsetType, TriggerType
+from nautilus_trader.model.enums import (
+    AccountType,
+    AssetClass,
+    CurrencyType,
+    OmsType,
+    OrderSide,
+    OrderType,
+    TrailingOffsetType,
+    TriggerType,
+)
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
-from nautilus_trader.model.instruments import Equity
+from nautilus_trader.model.instruments import Equity, FuturesContract
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 from nautilus_trader.trading.strategy import Strategy
 
 DECIMALS = 9
+_YEAR = 365 * 86_400 * 10**9
 MONEY = Currency("UNT", precision=DECIMALS, iso4217=0, name="unit of account", currency_type=CurrencyType.FIAT)
 VENUE = Venue("SIM")
 STATUS = {
@@ -223,7 +233,14 @@ def engine_for(job: Job, digits: int) -> BacktestEngine:
         tick = Price.from_str(f"{slippage['amount'] if slippage else 10.0**-digits:.{digits}f}")
         unit = Quantity.from_int(1)
         terms = {"maker_fee": rate, "taker_fee": rate, "ts_event": 0, "ts_init": 0}
-        engine.add_instrument(Equity(name, Symbol(asset), MONEY, digits, tick, unit, **terms))
+        future = settings.get("futures", {}).get(asset)
+        if future:
+            size = Quantity.from_str(str(number(future["multiplier"])))
+            end = int(market.times[-1]) + _YEAR
+            kind = (AssetClass.INDEX, MONEY, digits, tick, size, unit, "INDEX", 0, end)
+            engine.add_instrument(FuturesContract(name, Symbol(asset), *kind, **terms))
+        else:
+            engine.add_instrument(Equity(name, Symbol(asset), MONEY, digits, tick, unit, **terms))
         engine.add_data(bars_of(job, column, digits))
     return engine
 

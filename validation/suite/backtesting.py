@@ -62,6 +62,8 @@ def _plan(job: Job) -> Plan:
     settings = job.settings
     changes: dict[str, Any] = {"initial_cash": settings["cash"]}
     commission, slippage = _commission(settings.get("commission")), settings.get("slippage")
+    if settings.get("fractional"):
+        changes["share_type"] = "fractional"
     if commission is not None:
         changes["commission_model"] = commission
     if slippage:
@@ -87,8 +89,10 @@ def _refuses(job: Job) -> str | None:  # noqa: PLR0911 - one reason each
         return "no futures"
     if settings.get("volume_limit"):
         return "no volume limit"
-    if settings.get("fractional") or any(told.quantity != round(told.quantity) for told in job.script if told.quantity == told.quantity):
-        return "whole units only"
+    if not settings.get("fractional") and any(
+        told.quantity != round(told.quantity) for told in job.script if told.verb not in ("close", "cancel")
+    ):
+        return "whole units, but for fractional cases"
     if "trailing_stop" in settings.get("rules", {}):
         return "no trailing stops of a fraction of the price"
     slippage = settings.get("slippage")
@@ -280,7 +284,7 @@ def _spreads(seed: int) -> Job:
 
 
 def _options(seed: int) -> Job:
-    """Return a case of `exclusive_orders`, of `trade_on_close`, or of exits that follow from the entry's price.
+    """Return a case of `exclusive_orders`, of `trade_on_close`, of exits that follow from the entry's price, or of parts of a unit.
 
     With `trade_on_close` there are no costs, since the account value of a bar is written down before its orders trade, and nothing happens
     on the last bar, whose orders would trade on the next. Exits of the position's own are tried on one entry, since they
@@ -288,10 +292,10 @@ def _options(seed: int) -> Job:
     """
     script = _Script(seed, _market("options", seed))
     last, settings = len(script.market.times), {"cash": 100_000.0}
-    kind = ("exclusive_orders", "trade_on_close", "rules")[seed % 3]
+    kind = ("exclusive_orders", "trade_on_close", "rules", "fractional")[seed // 4 % 4]
     count = 1 if kind == "rules" else int(script.random.integers(4, 14))
     for bar in sorted(script.random.choice(last - 1, count, replace=False).tolist()):
-        size = _small(script, count)
+        size = _small(script, count) + (float(script.random.integers(10**6)) / 10**6 if kind == "fractional" else 0)
         if kind != "rules" and script.flip_a_coin(0.2):
             script.add(bar, "close")
         else:
@@ -301,7 +305,7 @@ def _options(seed: int) -> Job:
             "rules": {"stop_loss": float(script.random.uniform(0.01, 0.06)), "take_profit": float(script.random.uniform(0.01, 0.06))}
         }
     else:
-        settings |= {"native": {kind: True}}
+        settings |= {"fractional": True} if kind == "fractional" else {"native": {kind: True}}
     return Job(f"options-{seed}", script.market, settings | ({} if kind == "trade_on_close" else _costs(script)), tuple(script.told))
 
 
@@ -316,12 +320,20 @@ FRAMEWORK = Framework(
         "fills.slippage": "it tells prices only",
         "equity.cash": "its cash is not lowered by what positions cost",
     },
+    notes=(
+        "trades are compared as round trips from flat to flat; it tells one trade per entry, first in, first out",
+        (
+            "what no setting reaches and no case tries: an addition to a short that the close of the bar on which it trades would refuse; legs of"
+            " a bracket when another order closes a part of the position; a fixed commission for each of several entries that one order closes;"
+            " legs of limit entries that wake because a market bracket entered on the same bar; stop orders with `trade_on_close`; the end of the run at an account value of 0"
+        ),
+    ),
     families=(
         Family("orders", 160, _orders(("market", "limit", "stop"), "orders")),
         Family("stop_limits", 80, _orders(("market", "stop_limit"), "stop_limits")),
         Family("tight", 90, _tight),
         Family("brackets", 110, _brackets),
         Family("spreads", 60, _spreads),
-        Family("options", 60, _options),
+        Family("options", 80, _options),
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ml4t_backtest import BacktestConfig
+from ml4t_backtest import AssetClass, BacktestConfig, ContractSpec
 from ml4t_backtest.models import FixedSlippage, PercentageCommission, PerOrderCommission, PerShareCommission
 from validation.runners.exchange import Instruction, Job
 from validation.suite.framework import Family, Framework, Plan, Tolerance
@@ -49,8 +49,16 @@ def _plan(job: Job) -> Plan:
         changes["commission_model"] = _commission(settings["commission"])
     if settings.get("slippage"):
         changes["slippage_model"] = FixedSlippage(settings["slippage"]["amount"])
+    keywords: dict[str, Any] = {}
+    if settings.get("futures"):  # what ours settle every day stays in the position there; the account value is the same
+        changes["account_type"] = "futures"
+        changes["fixed_margin_schedule"] = {asset: (future["margin"], future["margin"]) for asset, future in settings["futures"].items()}
+        specs = {
+            asset: ContractSpec(asset, AssetClass.FUTURE, multiplier=future["multiplier"]) for asset, future in settings["futures"].items()
+        }
+        keywords["contract_specs"] = specs
     config = BacktestConfig.from_preset("fast").replace(**changes, **settings.get("config", {}))
-    return Plan(config, strategy=_PlaysPlainOrders, flat_to_flat=True, by_label=True)
+    return Plan(config, keywords, strategy=_PlaysPlainOrders, flat_to_flat=True, by_label=True)
 
 
 def _sides(job: Job) -> set[float]:
@@ -63,8 +71,10 @@ def _refuses(job: Job) -> str | None:  # noqa: PLR0911 - one reason each
     unknown = {told.verb for told in script} - _VERBS
     if unknown:
         return f"no {', '.join(sorted(unknown))} orders"
-    if market.events or settings.get("futures") or settings.get("rules"):
-        return "no splits, dividends, position rules; contracts are left out"
+    if settings.get("rules"):
+        return "its exits are orders, not rules of positions"
+    if market.events:
+        return "its bars bring no splits and dividends"
     if settings.get("fractional") or any(told.quantity != round(told.quantity) for told in script if told.quantity == told.quantity):
         return "whole units only"
     if len(_sides(job)) > 1:
@@ -115,13 +125,13 @@ class _Script:
         self.told.append(Instruction(int(self.market.times[bar]), self.market.assets[column], verb, quantity, label=label, **terms))
         return label
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str, **more: Any) -> Job:
         """Return the case, with or without a commission."""
         kind = str(self.random.choice(["none", "percentage", "per_unit", "per_order"]))
         commission = (
             {"kind": kind, "rate": 0.0015} if kind == "percentage" else {"kind": kind, "amount": float(self.random.choice([0.01, 1.5]))}
         )
-        settings = {"cash": 1_000_000.0, **({} if kind == "none" else {"commission": commission})}
+        settings = {"cash": 1_000_000.0, **more, **({} if kind == "none" else {"commission": commission})}
         return Job(name, self.market, settings, tuple(self.told))
 
 
@@ -148,7 +158,8 @@ def _orders(seed: int) -> Job:
                 script.add(bar, column, verb, side * size)
             else:
                 script.add(bar, column, verb)
-    return script.job(f"orders-{seed}")
+    contracts = {asset: {"multiplier": float(random.choice([5.0, 50.0])), "margin": 5.0} for asset in script.market.assets}
+    return script.job(f"orders-{seed}", **({"futures": contracts} if random.random() < 0.2 else {}))
 
 
 def _exits(seed: int) -> Job:
@@ -190,5 +201,13 @@ FRAMEWORK = Framework(
         "trades.commission": "its positions tell their profit after fees, and no fees",
         "equity.cash": "the balance of its margin account is not lowered by what positions cost",
     },
+    notes=(
+        (
+            "a bar is four ticks, open, high, low and close: of a bracket that one bar touches on both sides the high decides, the target of a"
+            " long and the stop of a short"
+        ),
+        "stops fill at their stop, also where the bar opens beyond it: `stop_gap_fill` has that rule, and the defaults do not",
+        "orders that are open together are tried one at a time, since the path within the bar decides between several",
+    ),
     families=(Family("orders", 60, _orders), Family("exits", 40, _exits)),
 )
