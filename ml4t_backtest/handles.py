@@ -207,12 +207,14 @@ class PositionBook:
         if len(fills) > len(self.open) + _FEW:
             self._rebuild()
             return
-        for column, after in zip(fills["asset"].tolist(), fills["position"].tolist(), strict=True):
+        for column, quantity, after in zip(*(fills[name].tolist() for name in ("asset", "quantity", "position")), strict=True):
             asset = self._panels.assets[column]
-            if after == 0.0:
+            if after in (0.0, quantity):  # flat, or opened: one that a split paid out before may still be here, at its old place
                 self.open.pop(asset, None)
-            elif asset not in self.open:
+            if after != 0.0 and asset not in self.open:
                 self.open[asset] = Position(asset, column, self._store, self._panels)
+        if len(self.open) != columns.open_positions[0]:
+            self._rebuild()
 
     def _rebuild(self) -> None:
         """Take the open positions from the ledger's own list; cheaper than going through many fills."""

@@ -91,7 +91,8 @@ class OrderEntry(OrderLists):
         if time_in_force is not TimeInForce.GTC or good_till is not None or displayed_quantity is not None:
             terms = self._terms(terms, asset, time_in_force, good_till, displayed_quantity)
         if not is_finite(quantity):
-            return self._order_for_all(asset, quantity, side, code, linked=parent is not None or oco is not None, reduce_only=reduce_only)
+            plain = code == _MARKET and terms == NO_TERMS and parent is None and oco is None
+            return self._order_for_all(asset, quantity, side, plain=plain, reduce_only=reduce_only)
         if side is not None:
             quantity = abs(quantity) if member(OrderSide, side, "side") is OrderSide.BUY else -abs(quantity)
         if self.config.round_to_tick and code != _MARKET:
@@ -111,14 +112,15 @@ class OrderEntry(OrderLists):
         return Order(self._store.order_columns, row, self._panels)
 
     def _order_for_all(
-        self, asset: str, quantity: float, side: OrderSide | str | None, code: int, *, linked: bool, reduce_only: bool | None
+        self, asset: str, quantity: float, side: OrderSide | str | None, *, plain: bool, reduce_only: bool | None
     ) -> Order | None:
         """Submit the order of an infinite quantity: all that the account can pay. Raises ValueError where nothing says what that is."""
         if not self._store.params["clearing"][0] or not isinstance(quantity, float) or math.isnan(quantity):
             hint = "; all that the account can pay needs cash_ledger='free_cash'" if quantity in (math.inf, -math.inf) else ""
             raise ValueError(self._bad_number("quantity", quantity, asset) + hint)
-        if code != _MARKET or linked:
-            raise ValueError(f"the order for all of {asset!r} at {self._now()} has to be a plain market order, without parent and group")
+        if not plain:
+            hint = "without parent, group, time in force and displayed quantity"
+            raise ValueError(f"the order for all of {asset!r} at {self._now()} has to be a plain market order, {hint}")
         if side is not None:
             quantity = math.inf if member(OrderSide, side, "side") is OrderSide.BUY else -math.inf
         if reduce_only:
@@ -128,8 +130,9 @@ class OrderEntry(OrderLists):
     def order_cash_percent(self, asset: str, fraction: float) -> Order | None:
         """Submit a market order for a fraction of what the account can pay: buy with that part of the cash, or (negative) sell short.
 
-        A sale counts what is held, and what free cash allows to be sold short after that; the fraction is of both. Needs the
-        setting cash_ledger='free_cash', whose rules docs/execution.md gives. The order's quantity is 1e100 until it trades.
+        A sale counts what is held, and what free cash allows to be sold short after that (nothing where shorts are not allowed); the
+        fraction is of both. Needs the setting cash_ledger='free_cash', whose rules docs/execution.md gives. The order's quantity is
+        1e100 until it trades.
         Returns None when the fraction is 0. Raises ValueError for an unknown asset, a fraction outside -1 to 1, another ledger.
         """
         column = self._column(asset)
@@ -344,6 +347,8 @@ class OrderEntry(OrderLists):
             if not is_finite(value) or (not name.endswith("price") and value <= least):
                 bound = "" if name.endswith("price") else f" > {least:g}" + (", what is filled" if least else "")
                 raise ValueError(f"{name} of order {order_id} was {value!r} at {self._now()}: expected a finite number{bound}")
+            if name == "quantity" and self._store.orders["cash_fraction"][row] > 0.0:
+                raise ValueError(f"order {order_id} is for all that the account can pay: it has no quantity to change")
             if name != "quantity" and getattr(order, name) is None:
                 raise ValueError(f"order {order_id} is a {order.order_type.value} order and has no {name}")
         limit, stop = (float(updates.get(name, _NONE)) for name in ("limit_price", "stop_price"))

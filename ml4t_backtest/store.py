@@ -158,7 +158,7 @@ class Store:
     def _start(self, initial_cash: float, bars: int, assets: int) -> None:
         """Write the state before the first bar."""
         state, terms = self.state[0], self.terms
-        for name in ("cash", "free_cash", "cleared_cash", "equity", "peak_equity", "session_equity", "checked_equity"):
+        for name in ("cash", "free_cash", "equity", "peak_equity", "session_equity", "checked_equity"):
             state[name] = initial_cash
         state["time"] = self.market.times[0] if bars else 0
         state["bar"] = state["row"] = -1

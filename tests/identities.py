@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ml4t_backtest.config import CashLedger
 from ml4t_backtest.engine import Engine
 from ml4t_kernels.codes import EventKind, ExitReason
 
@@ -20,7 +21,7 @@ def check_identities(engine: Engine) -> None:
 
     Fills add up to positions; fills, commissions, cash flows and what splits paid out to cash; cash and positions make the
     account value; P&L of trades, open ones included, and cash flows are the change of the account value; a cash account is
-    never below zero. Tolerances are for the order of summation only.
+    never below zero; free cash is cash less twice the debt of shorts, where it is kept. Tolerances are for the order of summation only.
     """
     store, panels = engine._store, engine._panels
     books = _Books(engine)
@@ -28,6 +29,8 @@ def check_identities(engine: Engine) -> None:
     if not np.any(store.contracts["settles"]):
         assert math.isclose(books.cash_by_fills(), store.columns.cash[0], abs_tol=books.tolerance), "cash is not what the fills left"
 
+    if engine.config.cash_ledger is CashLedger.FREE_CASH:
+        _check_free_cash(engine, books)
     value = store.columns.cash[0] + float(np.sum(books.values))
     assert math.isclose(value, store.columns.equity[0], abs_tol=books.tolerance), "cash + positions is not equity"
 
@@ -44,6 +47,15 @@ def check_identities(engine: Engine) -> None:
         assert math.isclose(books.maintenance_requirement(), needed, rel_tol=_CLOSE, abs_tol=_CLOSE), "requirements do not add up"
     assert list(engine.broker.positions) == [panels.assets[column] for column in store.open_assets().tolist()]
     assert set(engine.broker.positions) == {panels.assets[column] for column in np.flatnonzero(books.held)}
+
+
+def _check_free_cash(engine: Engine, books: _Books) -> None:
+    """Compare free cash with cash less what shorts lock, and what they lock with what they were sold for."""
+    store = engine._store
+    debt, entry = store.positions["debt"], store.positions["entry_price"]
+    sold = np.where(books.held < 0.0, -books.held * entry * books.multiplier, 0.0)
+    assert np.all(np.abs(debt - sold) <= books.tolerance), "debt is not what shorts were sold for"
+    assert math.isclose(store.state["free_cash"][0], store.columns.cash[0] - 2.0 * debt.sum(), abs_tol=books.tolerance), "free cash is off"
 
 
 class _Books:

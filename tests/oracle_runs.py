@@ -64,6 +64,9 @@ class _Player:
     def _target(self, broker: Broker, asset: str, weight: float) -> Any:
         return broker.target_percent(asset, weight)
 
+    def _all(self, broker: Broker, asset: str, fraction: float) -> Any:
+        return broker.cash_percent(asset, fraction)
+
     def _reduce(self, broker: Broker, asset: str, fraction: float) -> Any:
         held = broker.positions[asset].quantity if asset in broker.positions else 0
         return broker.submit(asset, -held * fraction, reduce_only=True) if held else None

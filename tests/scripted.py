@@ -74,6 +74,9 @@ class Scripted(Strategy):
     def _target(self, broker: Any, asset: str, weight: float) -> Any:
         return broker.order_target_percent(asset, weight)
 
+    def _all(self, broker: Any, asset: str, fraction: float) -> Any:
+        return broker.order_cash_percent(asset, fraction)
+
     def _reduce(self, broker: Any, asset: str, fraction: float) -> Any:
         return broker.reduce_position(asset, fraction)
 

@@ -292,16 +292,21 @@ def close_fraction(ledger: Ledger, asset: int, quantity: float, price: float) ->
 
 
 @kernel
-def _widen(position: Record, high: float, low: float) -> None:
-    """Widen water marks and excursions at the end of a bar by its high and low price, both the close where only that counts.
+def _widen(position: Record, high: float, low: float, close: float, number: int) -> None:
+    """Widen excursions and water marks at the end of a bar by what of its range came after their start.
 
-    position: in-out.
+    position: in-out. high, low: of the bar, both the close where only that counts. close, number: of the bar.
     """
     held, entry = position["quantity"], position["entry_price"]
-    if high > position["high_water_mark"]:
-        position["high_water_mark"] = high
-    if low < position["low_water_mark"]:
-        position["low_water_mark"] = low
+    if position["entry_bar"] >= number:
+        high = low = close
+    mark_high, mark_low = high, low
+    if position["marks_bar"] >= number:
+        mark_high = mark_low = close
+    if mark_high > position["high_water_mark"]:
+        position["high_water_mark"] = mark_high
+    if mark_low < position["low_water_mark"]:
+        position["low_water_mark"] = mark_low
     best = excursion(entry, high if held > 0.0 else low, held)
     worst = best if high == low else excursion(entry, low if held > 0.0 else high, held)
     if best > position["max_favorable_excursion"]:
@@ -354,10 +359,10 @@ def mark(ledger: Ledger, bar: Bar) -> None:
         else:
             position["current_price"] = price
             if closing:
-                if extreme and position["marks_bar"] < number:
-                    _widen(position, bar.high[asset], bar.low[asset])
+                if extreme:
+                    _widen(position, bar.high[asset], bar.low[asset], price, number)
                 else:
-                    _widen(position, price, price)
+                    _widen(position, price, price, price, number)
         held = position["quantity"]
         equity += notional(held, price - position["basis"], position["multiplier"])
         if requirements:

@@ -266,7 +266,7 @@ def clear_free_cash(order_id: int, quantity: float, base: float, address: float)
     item = Item(order, ledger.positions[asset], contract, ledger.costs[contract["costs"]])
     state = ledger.state[0]
     state["cleared_reason"] = 0
-    of_rule = not np.isnan(order["rule_price"]) and order["created_bar"] == state["bar"]
+    of_rule = order["rule"] != 0 and not np.isnan(order["rule_price"]) and order["created_bar"] == state["bar"]
     return freecash.clear(state, ledger.params[0], item, quantity, base, of_rule)
 
 

@@ -28,12 +28,29 @@ def _pay(state: Record, flow: Record, asset: int, kind: int, amount: float) -> N
     if amount == 0.0:
         return
     state["cash"] += amount
+    state["free_cash"] += amount
     flow["timestamp"] = state["time"]
     flow["bar"] = state["bar"]
     flow["asset"] = asset
     flow["amount"] = amount
     flow["kind"] = kind
     state["flow_count"] += 1
+
+
+@kernel
+def _split_order(ledger: Ledger, order: Record, lot: float, ratio: float) -> None:
+    """Convert a pending order (ledger, order: in-out; lot: size of a lot, 0 for any; ratio: new units for one old)."""
+    order["quantity"] = rounded_down(order["quantity"] * ratio, lot)
+    order["filled_quantity"] *= ratio
+    order["released_quantity"] *= ratio
+    order["displayed_quantity"] = order["displayed_quantity"] * ratio
+    order["filled_price"] /= ratio
+    order["limit_price"] /= ratio
+    order["stop_price"] /= ratio
+    order["trail_amount"] /= ratio
+    order["signal_price"] /= ratio
+    if remaining_quantity(order) * order["quantity"] <= 0.0:
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
 
 
 @kernel
@@ -44,20 +61,13 @@ def _split_orders(ledger: Ledger, asset: int, ratio: float) -> None:
         order = ledger.orders[ledger.live[place]]
         if order["asset"] != asset or order["status"] != OrderStatus.PENDING:
             continue
+        ordered = order["quantity"]
         if ledger.params[0]["splits_at_cost"] == 1:
             split_order_in_cents(ledger, order, lot, ratio)
-            continue
-        order["quantity"] = rounded_down(order["quantity"] * ratio, lot)
-        order["filled_quantity"] *= ratio
-        order["released_quantity"] *= ratio
-        order["displayed_quantity"] = order["displayed_quantity"] * ratio
-        order["filled_price"] /= ratio
-        order["limit_price"] /= ratio
-        order["stop_price"] /= ratio
-        order["trail_amount"] /= ratio
-        order["signal_price"] /= ratio
-        if remaining_quantity(order) * order["quantity"] <= 0.0:
-            end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
+        else:
+            _split_order(ledger, order, lot, ratio)
+        if order["cash_fraction"] > 0.0:
+            order["quantity"] = ordered  # which has no bound
 
 
 @kernel
@@ -97,6 +107,9 @@ def _pay_fraction(ledger: Ledger, asset: int, before: float, ratio: float) -> No
         if at_cost and contract["settles"] == 0:
             money = in_cents(rest * position["cost_basis"] * contract["multiplier"])
             price = money / (rest * contract["multiplier"])
+        released = position["debt"] * (rest / position["quantity"])
+        position["debt"] -= released
+        state["free_cash"] += money + 2.0 * released
         state["cash"] += money
         close_fraction(ledger, asset, rest, price)
     if whole != 0.0:

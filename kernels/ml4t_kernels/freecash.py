@@ -7,10 +7,8 @@ everything is empty.
 
 from __future__ import annotations
 
-from math import floor
-
 from ._jit import kernel
-from .codes import OrderReason, ShortCashPolicy, SlippageKind
+from .codes import OrderReason, ShortCashPolicy, SlippageKind, TimeInForce
 from .dtypes import UNBOUNDED, Record
 from .ledger import Item
 from .margin import check_short, opening_quantity
@@ -44,7 +42,7 @@ def _plus(first: float, second: float) -> float:
 @kernel
 def _whole(units: float, lot: float) -> float:
     """Return units rounded down to the lot (0 rounds nothing), without the slack that other accounts give."""
-    return units if lot <= 0.0 or units >= UNBOUNDED else floor(units / lot) * lot
+    return units if lot <= 0.0 or units >= UNBOUNDED else units // lot * lot
 
 
 @kernel
@@ -60,6 +58,13 @@ def _refuse(state: Record, reason: int, need: float, have: float) -> float:
     state["cleared_need"] = need
     state["cleared_have"] = have
     return 0.0
+
+
+@kernel
+def _is_cut(params: Record, order: Record, units: float, wanted: float) -> bool:
+    """Tell whether an order gets less than it has to (params, order: in; units: what it asks for; wanted: what it would get)."""
+    may_be_less = order["cash_fraction"] > 0.0 or (params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK)
+    return not may_be_less and wanted < units and not _nearly(wanted, units)
 
 
 @kernel
@@ -91,16 +96,14 @@ def _buy(state: Record, params: Record, item: Item, units: float, price: float, 
         limit = min(_spendable(state, position, price, rate, fixed), limit)
     if order["cash_fraction"] > 0.0:
         limit = min(limit, order["cash_fraction"] * limit)
-    if limit == 0.0 and order["reduce_only"] == 0:
-        return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, 0.0, 0.0)
     wanted = _whole(units, lot)
     value = wanted * price
     fee = value * rate + fixed
     paid = value + fee
+    need, broke = 0.0 if order["cash_fraction"] > 0.0 else paid, limit == 0.0 and order["reduce_only"] == 0
     if not (_nearly(paid, limit) or paid < limit):
         spent = _plus(limit, -fixed) / (1.0 + rate)
-        if spent <= 0.0 or (params["partial_fills"] == 0 and order["cash_fraction"] == 0.0):
-            return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, paid, limit)
+        broke = broke or not spent > 0.0
         wanted = _whole(spent / price, lot)
         if lot > 0.0:
             value = wanted * price
@@ -109,6 +112,8 @@ def _buy(state: Record, params: Record, item: Item, units: float, price: float, 
         else:
             fee = limit - spent
             paid = limit
+    if broke or _is_cut(params, order, units, wanted):
+        return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, need, limit)
     if wanted < LEAST_QUANTITY and not _nearly(wanted, LEAST_QUANTITY):
         return _refuse(state, OrderReason.ROUNDS_TO_ZERO.value, 0.0, 0.0)
     held, debt = position["quantity"], position["debt"]
@@ -130,23 +135,18 @@ def _sell(state: Record, params: Record, item: Item, units: float, price: float,
     """
     order, held = item.order, item.position["quantity"]
     fraction, locks = order["cash_fraction"], params["short_cash_policy"] == ShortCashPolicy.LOCK_NOTIONAL
-    wanted = units
+    wanted, need, have = units, 0.0 if fraction > 0.0 else units * price, state["free_cash"]
     if order["reduce_only"] == 0 and (locks or fraction > 0.0):
         owned = max(held, 0.0)
-        free = _plus(state["free_cash"], owned * price * (1.0 - rate))
-        if free > 0.0:
-            most = _plus(owned, _plus(free, -fixed) / (price * (1.0 + rate)))
-        else:
-            most = owned
+        most, have = owned, _plus(have, owned * price * (1.0 - rate))
+        if have > 0.0 and params["allow_short"] == 1:
+            most = _plus(owned, _plus(have, -fixed) / (price * (1.0 + rate)))
         if most <= 0.0:
-            return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, 0.0, free)
-        if fraction > 0.0:
-            wanted = min(fraction * most, most) if locks else fraction * most
-        else:
-            if params["partial_fills"] == 0 and most < units and not _nearly(most, units):
-                return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, units * price, free)
-            wanted = min(units, most)
+            return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, need, have)
+        wanted = min(units, fraction * most if fraction > 0.0 else most)
     wanted = _whole(wanted, item.contract["lot_size"])
+    if _is_cut(params, order, units, wanted):
+        return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, need, have)
     if wanted < LEAST_QUANTITY and not _nearly(wanted, LEAST_QUANTITY):
         return _refuse(state, OrderReason.ROUNDS_TO_ZERO.value, 0.0, 0.0)
     value = wanted * price
@@ -168,13 +168,12 @@ def _sell(state: Record, params: Record, item: Item, units: float, price: float,
 @kernel
 def _price(cost: Record, base: float, quantity: float, slips: bool) -> float:  # noqa: FBT001
     """Return the price after slippage (all in)."""
-    side = 1.0 if quantity > 0.0 else -1.0
+    side, moved = 1.0 if quantity > 0.0 else -1.0, base
     if slips and cost["slippage_kind"] == SlippageKind.PERCENTAGE:
-        return base * (1.0 + side * cost["slippage_rate"])  # type: ignore[no-any-return]
-    if slips and cost["slippage_kind"] == SlippageKind.FIXED:
+        moved = base * (1.0 + side * cost["slippage_rate"])
+    elif slips and cost["slippage_kind"] == SlippageKind.FIXED:
         moved = base + side * cost["slippage_amount"]
-        return 0.0 if moved < 0.0 <= base else moved
-    return base
+    return 0.0 if moved < 0.0 <= base else moved
 
 
 @kernel
@@ -185,23 +184,23 @@ def clear(state: Record, params: Record, item: Item, quantity: float, base: floa
     are after it, or why it is refused. params: in. item: the order and its asset's records (in). quantity: signed, UNBOUNDED for
     all that the account can pay. base: price before slippage. rule_price: whether that is the price of a rule.
     """
-    cost, multiplier = item.cost, item.contract["multiplier"]
-    # What events and settlement moved in cash since the last order is free.
-    if state["cash"] != state["cleared_cash"]:
-        state["free_cash"] += state["cash"] - state["cleared_cash"]
+    order, cost, multiplier = item.order, item.cost, item.contract["multiplier"]
     state["cash"] = _without_dust(state["cash"])
-    state["cleared_cash"] = state["cash"]
     state["free_cash"] = _without_dust(state["free_cash"])
     held = item.position["quantity"]
+    if params["allow_short"] == 0 and order["cash_fraction"] > 0.0 and held > 0.0:
+        quantity = max(quantity, -held)  # all that there is to sell
     refused = check_short(held, quantity, opening_quantity(held, quantity), params["allow_short"] == 1)
     if refused != OrderReason.NONE:
         return _refuse(state, refused, 0.0, 0.0)
     price = _price(cost, base, quantity, not (rule_price and params["slip_rule_prices"] == 0))
-    limit = item.order["limit_price"]
+    limit = order["limit_price"]
     if (price > limit) if quantity > 0.0 else (price < limit):
         price = limit
     state["cleared_price"] = price
-    fee, fixed = cost["commission_rate"], cost["commission_per_order"]
+    if not price * multiplier > 0.0:
+        return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, 0.0, 0.0)
+    fee, fixed = cost["commission_rate"], cost["commission_per_order"] if order["filled_quantity"] == 0.0 else 0.0
     if quantity > 0.0:
         return _buy(state, params, item, quantity, price * multiplier, fee, fixed)
     return _sell(state, params, item, -quantity, price * multiplier, fee, fixed)

@@ -160,7 +160,8 @@ def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float,
     moved = impact(item.cost, quantity, base, volume)
     moved = base + moved if quantity > 0.0 else base - moved
     slippage = per_unit(item.cost, asset, quantity, moved, volume, bar.ask[asset] - bar.bid[asset])
-    if ledger.params[0]["slip_rule_prices"] == 0 and base == order["rule_price"] and order["created_bar"] == ledger.state[0]["bar"]:
+    of_rule = order["rule"] != 0 and base == order["rule_price"] and order["created_bar"] == ledger.state[0]["bar"]
+    if ledger.params[0]["slip_rule_prices"] == 0 and of_rule:
         slippage = 0.0
     if ledger.params[0]["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
         slippage = 0.0
@@ -219,6 +220,8 @@ def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at
             end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
     if order["sibling_id"] != 0:
         release_siblings(ledger, order, abs(quantity))
+    if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC and not flips:
+        finish(ledger.state[0], order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
 
 
 @kernel
@@ -247,10 +250,7 @@ def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     reason, need, have = state["cleared_reason"], state["cleared_need"], state["cleared_have"]
     if cleared != 0.0:
         reason, need, have = check_limits(state, params, item, cleared, state["cleared_price"])
-        if cleared != quantity and order["time_in_force"] == TimeInForce.FOK:
-            reason = OrderReason.INSUFFICIENT_CASH.value
     if reason != OrderReason.NONE:
-        state["cleared_cash"] = state["cash"]
         _refuse(ledger, order, reason, need, have)
         return StepStatus.OK.value
     if order["cash_fraction"] > 0.0:
@@ -294,8 +294,6 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
     _record_fill(ledger, item, bar, quantity, price, base, cost, raw)
     _settle_order(ledger, item, quantity, was_cut, at_open, flips)
-    if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC and not flips:
-        finish(state, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
     return StepStatus.OK.value
 
 

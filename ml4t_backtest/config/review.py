@@ -79,6 +79,8 @@ def _review_free_cash(config: BacktestConfig) -> None:
         "split_flips": config.split_flips,
         "slippage_fills='opening'": config.slippage_fills is SlippageFills.OPENING,
         "beyond_limit": config.beyond_limit is not BeyondLimit.LIMIT,
+        "next_bar_submission_precheck": config.next_bar_submission_precheck,
+        "buying_power_reservation": config.buying_power_reservation,
         "short_cash_policy='credit_proceeds'": config.short_cash_policy is ShortCashPolicy.CREDIT_PROCEEDS,
     }
     for name, given in against.items():

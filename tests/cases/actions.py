@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tests.cases.case import DAY_NS, Action
@@ -19,11 +20,12 @@ LOTS = (100.0, -100.0, 50.0, -50.0, 200.0, -30.0, 7.0)
 class Desk:
     """Chooses actions. `levels` are the prices that the assets have now, `day` is today."""
 
-    def __init__(self, pick: Chooser, recipe: Recipe, assets: tuple[str, ...], rules: int) -> None:
+    def __init__(self, pick: Chooser, recipe: Recipe, assets: tuple[str, ...], rules: int, *, free_cash: bool = False) -> None:
         self.pick = pick
         self.recipe = recipe
         self.assets = assets
         self.rules = rules
+        self.free_cash = free_cash
         self.levels: dict[str, float] = {}
         self.day = 0
 
@@ -42,6 +44,8 @@ class Desk:
             kinds += ["bracket", "bracket", "order"]
         if recipe.rules:
             kinds += ["rule", "rule", "context"]
+        if self.free_cash and not pick.dyadic:
+            kinds += ["all", "all", "infinite"]
         kind, asset = pick.one_of(kinds), pick.one_of(self.assets)
         if kind == "order":
             return "order", asset, self.quantity(), *self.order(asset)
@@ -49,6 +53,10 @@ class Desk:
             return "close", asset
         if kind == "target":
             return "target", asset, pick.one_of([0.0, 0.3, -0.3, 1.0]) if pick.chance(70) else pick.number(-0.6, 1.2)
+        if kind == "all":
+            return "all", asset, pick.one_of([1.0, -1.0, 0.5, -0.5, 0.0]) if pick.chance(60) else pick.number(-1, 1)
+        if kind == "infinite":
+            return "order", asset, pick.one_of([math.inf, -math.inf]), "market", {"reduce_only": True} if pick.chance(15) else {}
         if kind == "reduce":
             return "reduce", asset, pick.one_of([0.5, 1.0, 0.1])
         if kind == "bracket":
@@ -104,7 +112,7 @@ class Desk:
             options["time_in_force"] = terms
         if terms == "gtd":
             options["good_till"] = (self.day + pick.integer(0, 3)) * DAY_NS
-        if pick.chance(25):
+        if not pick.dyadic and pick.chance(25):  # the mean price of two fills divides
             options["displayed_quantity"] = pick.one_of([30.0, 10.5, 1.0, 100.0])
 
     def bracket(self, asset: str) -> Action:

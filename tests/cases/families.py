@@ -10,7 +10,15 @@ from tests.cases.actions import Desk
 from tests.cases.case import OHLC, Case
 from tests.cases.chooser import Chooser
 from tests.cases.recipes import RECIPES, Recipe
-from tests.cases.terms import choose_contracts, choose_costs, choose_events, choose_limits, choose_rule, choose_settings
+from tests.cases.terms import (
+    choose_contracts,
+    choose_costs,
+    choose_events,
+    choose_limits,
+    choose_rule,
+    choose_settings,
+    choose_simple_costs,
+)
 
 __all__ = ["FAMILIES", "family_cases", "rich_case"]
 
@@ -38,7 +46,8 @@ def make_case(pick: Chooser, recipe: Recipe, count: int | None = None) -> Case:
     columns = _columns(pick, recipe)
     settings["execution_price"] = pick.one_of([None, None, "open", "close", "mid", *(["vwap"] if "vwap" in columns else [])])
     rules = tuple(choose_rule(pick) for _ in pick.several(1, 3)) if recipe.rules else ()
-    desk = Desk(pick, recipe, assets, len(rules))
+    free_cash = "cash_ledger" in settings
+    desk = Desk(pick, recipe, assets, len(rules), free_cash=free_cash)
     market = _Market(pick, assets, columns)
     desk.levels, desk.day = market.levels, 1
     bars, script = [], [desk.actions()]
@@ -66,7 +75,7 @@ def make_case(pick: Chooser, recipe: Recipe, count: int | None = None) -> Case:
         events=tuple(choose_events(pick, account, assets, len(bars))) if recipe.events else (),
         limits=choose_limits(pick) if recipe.limits else (),
         exposures={asset: (pick.one_of(["x", "y"]), pick.one_of([1.0, 0.5, -1.0]), pick.one_of([0.0, 1.0, 2.0])) for asset in assets},
-        **_costs(pick, recipe, assets, columns),
+        **_costs(pick, recipe, assets, columns, free_cash=free_cash),
     )
 
 
@@ -76,9 +85,11 @@ def _columns(pick: Chooser, recipe: Recipe) -> tuple[str, ...]:
     return tuple(name for name in ("volume", "bid", "ask", "vwap") if pick.chance(80) or (name == "ask" and pick.dyadic))
 
 
-def _costs(pick: Chooser, recipe: Recipe, assets: tuple[str, ...], columns: tuple[str, ...]) -> dict[str, Any]:
+def _costs(pick: Chooser, recipe: Recipe, assets: tuple[str, ...], columns: tuple[str, ...], *, free_cash: bool) -> dict[str, Any]:
     if not recipe.costs:
         return {"slippage": ("fixed", 0.25)} if pick.chance(20) else {}
+    if free_cash:
+        return {**choose_simple_costs(pick), "asset_costs": {asset: choose_simple_costs(pick) for asset in assets if pick.chance(20)}}
     columns = columns if {"bid", "ask"} <= set(columns) else ()
     own = {asset: choose_costs(pick, columns) for asset in assets if pick.chance(20)}
     return {**choose_costs(pick, columns), "asset_costs": own}

@@ -26,6 +26,7 @@ class Recipe:
     money: bool = False  # settings of the gate and order limits
     costs: bool = False
     rules: bool = False
+    free_cash: int = 0  # percent of the accounts without leverage keep it
     events: bool = False
     limits: bool = False
     sessions: bool = False
@@ -43,8 +44,22 @@ RECIPES = {
     "money": Recipe(accounts=SPOT, money=True, lots=True, assets=(1, 3)),
     "leverage": Recipe(accounts=LEVERAGED, money=True, lots=True, assets=(1, 3), sessions=True),
     "costs": Recipe(accounts=("crypto", "cash", "margin"), costs=True, order_types=True, time_in_force=True),
-    "rules": Recipe(accounts=("crypto", "margin"), rules=True, lots=True),
+    "rules": Recipe(accounts=("crypto", "margin"), rules=True, lots=True, costs=True, free_cash=40),
     "events": Recipe(accounts=("crypto", "margin", "futures", "cash"), events=True, lots=True, sessions=True, order_types=True),
+    "free_cash": Recipe(
+        accounts=("crypto", "crypto", "cash"),
+        assets=(1, 3),
+        order_types=True,
+        time_in_force=True,
+        links=True,
+        updates=True,
+        lots=True,
+        money=True,
+        costs=True,
+        events=True,
+        sessions=True,
+        free_cash=100,
+    ),
     "limits": Recipe(accounts=("crypto", "margin"), limits=True, sessions=True, lots=True, assets=(1, 3)),
     "everything": Recipe(
         accounts=(*SPOT, *LEVERAGED),
@@ -59,5 +74,6 @@ RECIPES = {
         events=True,
         limits=True,
         sessions=True,
+        free_cash=25,
     ),
 }

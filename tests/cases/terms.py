@@ -7,7 +7,15 @@ from typing import Any
 from tests.cases.chooser import Chooser
 from tests.cases.recipes import Recipe
 
-__all__ = ["choose_contracts", "choose_costs", "choose_events", "choose_limits", "choose_rule", "choose_settings"]
+__all__ = [
+    "choose_contracts",
+    "choose_costs",
+    "choose_events",
+    "choose_limits",
+    "choose_rule",
+    "choose_settings",
+    "choose_simple_costs",
+]
 
 Options = dict[str, tuple[Any, ...]]
 
@@ -55,6 +63,10 @@ OF_SPOT: Options = {
     "short_cash_policy": ("credit", "credit_proceeds", "lock_notional"),
     "next_bar_simple_cash_check": (False, False, True),
 }
+AGAINST_FREE_CASH = (
+    *("cash_buffer_pct", "settlement_delay", "settlement_reduces_buying_power", "next_bar_simple_cash_check"),
+    *("split_flips", "slippage_fills", "beyond_limit"),
+)
 OF_LEVERAGE: Options = {
     "buying_power_basis": ("initial", "maintenance"),
     "margin_call": ("restore", "liquidate", "ignore"),
@@ -71,6 +83,8 @@ OF_RULES: Options = {
     "trail_stop_timing": ("lagged", "intrabar", "vbt_pro"),
     "allow_reentry_on_exit_bar": (False, True),
     "stop_slippage_rate": (0.0, 0.01),
+    "rule_exit_slippage": (True, False),
+    "stop_reset_on_add": (False, True),
 }
 OF_EVENTS: Options = {
     "split_accounting": ("market", "cost_basis"),
@@ -101,17 +115,27 @@ def choose_settings(pick: Chooser, recipe: Recipe, account: str) -> dict[str, An
         chosen.pop("split_flips", None)
         chosen.pop("short_cash_policy", None)
         chosen |= {"margin_call": "ignore"} if leveraged else {}
+    if not leveraged and pick.chance(recipe.free_cash):
+        chosen = _with_free_cash(pick, chosen)
     if leveraged:
         chosen.setdefault("short_maintenance_margin", 0.25)
     if account == "futures":
         chosen["futures_margin_rate"] = pick.one_of([0.125, 0.5])
-    if recipe.money and account == "crypto" and pick.chance(10):
+    if recipe.money and account == "crypto" and "cash_ledger" not in chosen and pick.chance(10):
         chosen["skip_cash_validation"] = True
     if recipe.lots and pick.chance(30):
         chosen["share_type"] = "integer"
     if recipe.lots and pick.chance(20):
         chosen["lot_tolerance"] = 0.125
     chosen["execution_mode"] = pick.one_of(["next_bar", "same_bar"])
+    return chosen
+
+
+def _with_free_cash(pick: Chooser, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return settings for an account that keeps free cash."""
+    chosen = {name: value for name, value in chosen.items() if name not in AGAINST_FREE_CASH}
+    chosen |= {"cash_ledger": "free_cash", "partial_fills_allowed": not pick.dyadic and pick.chance(60)}
+    chosen["short_cash_policy"] = "lock_notional" if not pick.dyadic and pick.chance(50) else "credit"
     return chosen
 
 
@@ -168,6 +192,17 @@ def _impact(pick: Chooser) -> tuple[Any, ...]:
     if pick.dyadic or pick.chance(50):
         return ("none",)
     return pick.one_of([("linear", 0.01), ("square_root", 0.1, 0.02, 2.0), ("power", 0.02, 0.7, 0.01)])
+
+
+def choose_simple_costs(pick: Chooser) -> dict[str, Any]:
+    """Return costs that an account which keeps free cash can have."""
+    rate, amount = pick.fraction(0.0005, 0.02), pick.one_of([0.25, 0.5, 2.0])
+    return {
+        "commission": pick.one_of([("none",), ("percentage", rate), ("per_order", amount), ("combined", rate, amount, 0.0, 0.0)]),
+        "slippage": pick.one_of([("none",), ("fixed", amount / 2), ("percentage", rate)]),
+        "impact": ("none",),
+        "participation": None if pick.dyadic else pick.one_of([None, None, (0.5, 0.0), (0.25, 60.0)]),  # a mean price divides
+    }
 
 
 def choose_costs(pick: Chooser, columns: tuple[str, ...]) -> dict[str, Any]:

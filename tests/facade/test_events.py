@@ -97,6 +97,20 @@ def test_what_a_split_leaves_of_a_lot_is_paid_out() -> None:
     assert run.equity == [10_000] * 4
 
 
+def test_a_position_that_a_split_pays_out_is_gone_at_once_and_joins_anew() -> None:
+    def seen(broker: Any) -> None:
+        shown.append([(asset, position.quantity) for asset, position in broker.positions.items()])
+
+    prices = {"A": [10, 10, 1000, 1000], "B": [10] * 4}
+    for reopened in (False, True):
+        shown: list[Any] = []
+        second = [buy(1, "B"), *([buy(700)] if reopened else [])]  # 7 after the split
+        actions: dict[int, Any] = {0: [buy(50), buy(1, "B")], 1: [seen, *second], 2: seen}
+        play(prices, actions, extra={"split": [NO, NO, 0.01, NO]}, share_type="integer")
+        # half a unit is no unit: what was bought after that is another position, the last to join
+        assert shown == [[("A", 50), ("B", 1)], [("B", 2), *([("A", 7)] if reopened else [])]]
+
+
 def test_orders_with_nothing_left_are_cancelled() -> None:
     run = play([10, 10, 100], {0: buy(5, order_type="limit", limit_price=8)}, extra={"split": [NO, NO, 0.1]}, share_type="integer")
     assert run.states == [("cancelled", "rounds_to_zero")]

@@ -8,23 +8,40 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml4t_backtest import BacktestConfig, CombinedCommission, DataFeed, Engine, PerShareCommission, VolumeShareSlippage
+from ml4t_backtest import (
+    BacktestConfig,
+    CombinedCommission,
+    ContractSpec,
+    DataFeed,
+    Engine,
+    FixedSlippage,
+    PerShareCommission,
+    StopLoss,
+    VolumeParticipationLimit,
+    VolumeShareSlippage,
+)
 from tests.facade.feeds import Calls, days
 
 
-def account(closes: list[float], actions: dict[int, Any], events: pl.DataFrame | None = None, **settings: Any) -> Engine:
+def account(
+    closes: list[float], actions: dict[int, Any], events: pl.DataFrame | None = None, volume: float = 1e6, **settings: Any
+) -> Engine:
     """Run actions by bar over flat bars of one asset, in an account with 1,000 that keeps free cash."""
     frame = pl.DataFrame(
-        {"timestamp": days(len(closes)), "asset": "A", **dict.fromkeys(("open", "high", "low", "close"), closes), "volume": 1e6}
+        {"timestamp": days(len(closes)), "asset": "A", **dict.fromkeys(("open", "high", "low", "close"), closes), "volume": volume}
     )
-    models = {name: settings.pop(name) for name in ("commission_model", "slippage_model") if name in settings}
+    models = {
+        name: settings.pop(name)
+        for name in ("commission_model", "slippage_model", "execution_limits", "contract_specs")
+        if name in settings
+    }
     config = BacktestConfig.from_preset("vectorbt").replace(initial_cash=1000.0, **settings)
 
     def act(bar: int, data: Any, broker: Any) -> None:
         if bar in actions:
             actions[bar](broker)
 
-    engine = Engine(DataFeed(prices_df=frame), Calls(act), config, events=events, **models)
+    engine = Engine(DataFeed(prices_df=frame, allow_nonpositive_prices=True), Calls(act), config, events=events, **models)
     engine.run()
     return engine
 
@@ -152,6 +169,8 @@ def test_costs_that_cannot_be_solved_for_the_quantity_are_refused(models: dict[s
         {"cash_buffer_pct": 0.1},
         {"skip_cash_validation": True},
         {"next_bar_simple_cash_check": True},
+        {"next_bar_submission_precheck": True},
+        {"buying_power_reservation": True},
         {"short_cash_policy": "credit_proceeds"},
         {"account_type": "margin"},
     ],
@@ -168,6 +187,9 @@ def test_bad_orders_say_what_to_do() -> None:
     for action, words in (
         (tried(math.nan), "expected a finite number"),
         (tried(math.inf, order_type="limit", limit_price=10.0), "plain market order"),
+        (tried(math.inf, time_in_force="ioc"), "plain market order"),
+        (tried(math.inf, displayed_quantity=5.0), "plain market order"),
+        (lambda broker: broker.update_order(broker.submit_order("A", math.inf), quantity=5.0), "no quantity to change"),
         (lambda broker: broker.order_cash_percent("A", 1.5), "expected a number from -1 to 1"),
         (lambda broker: broker.order_cash_percent("B", 0.5), "unknown asset"),
     ):
@@ -189,3 +211,77 @@ def test_a_cash_account_may_keep_free_cash_but_sells_nothing_short() -> None:
     engine = account([10.0, 10.0], {0: all_short, 1: all_in}, account_type="cash", allow_short_selling=False)
     assert fills(engine) == [100.0]
     assert [order.status.value for order in engine.broker.orders] == ["rejected", "filled"]
+
+
+def test_where_shorts_are_not_allowed_an_order_for_all_sells_what_is_held() -> None:
+    settings: dict[str, Any] = {"account_type": "cash", "allow_short_selling": False}
+    assert fills(account([10.0, 10.0], {0: all_in, 1: all_short}, **settings)) == [100.0, -100.0]
+    assert fills(account([10.0, 10.0], {0: all_in, 1: lambda broker: broker.order_cash_percent("A", -0.25)}, **settings)) == [100.0, -25.0]
+
+
+def test_an_order_for_all_takes_no_more_of_the_volume_than_it_may() -> None:
+    limits = VolumeParticipationLimit(0.1)
+    for action, quantity in ((all_in, 40.0), (all_short, -40.0)):
+        engine = account([10.0], {0: action}, volume=400.0, execution_limits=limits)
+        assert fills(engine) == [quantity]
+        (order,) = engine.broker.orders
+        assert (order.status.value, order.quantity) == ("filled", quantity)
+
+
+def test_the_fixed_part_of_a_commission_is_paid_once_an_order() -> None:
+    buy = {0: lambda broker: broker.submit_order("A", 30.0, displayed_quantity=20.0)}
+    engine = account([10.0, 10.0], buy, commission_model=CombinedCommission(percentage=0.01, fixed=3.0))
+    assert [(fill.quantity, fill.commission) for fill in engine.broker.fills] == [(20.0, 5.0), (10.0, 1.0)]
+    assert state(engine)[0] == 694.0
+
+
+def test_fill_or_kill_is_never_cut_and_immediate_or_cancel_ends_with_its_turn() -> None:
+    engine = account(
+        [10.0, 10.0], {0: lambda broker: broker.submit_order("A", 150.0, time_in_force="fok")}, reject_on_insufficient_cash=True
+    )
+    (order,) = engine.broker.orders
+    assert (order.status.value, order.filled_quantity) == ("rejected", 0.0)
+    assert "1,500" in str(order.rejection_reason)
+    some = {0: lambda broker: broker.submit_order("A", 30.0, time_in_force="ioc", displayed_quantity=20.0)}
+    engine = account([10.0, 10.0], some)
+    (order,) = engine.broker.orders
+    assert (order.status.value, order.filled_quantity) == ("expired", 20.0)
+
+
+def test_what_a_split_pays_out_releases_its_part_of_the_debt() -> None:
+    split = pl.DataFrame({"timestamp": days(3)[1:2], "asset": ["A"], "kind": ["split"], "value": [0.5]})
+    sell = {0: lambda broker: broker.submit_order("A", -5.0)}
+    # 5 sold at 10 become 2 and a half at 20; the half is bought back for 10 and with it goes a fifth of the debt.
+    engine = account([10.0, 20.0, 20.0], sell, split, share_type="integer")
+    assert state(engine) == [1040.0, 960.0, 40.0]
+    engine = account([10.0, 20.0, 20.0], {0: lambda broker: broker.submit_order("A", -1.0)}, split, share_type="integer")
+    assert state(engine) == [1000.0, 1000.0, 0.0]
+
+
+@pytest.mark.parametrize("price", [0.0, -5.0])
+@pytest.mark.parametrize("policy", ["credit", "lock_notional"])
+def test_nothing_trades_at_a_price_that_is_not_above_zero(price: float, policy: str) -> None:
+    def tries(broker: Any) -> None:
+        for quantity in (math.inf, -math.inf, 10.0, -10.0):
+            broker.submit_order("A", quantity)
+
+    engine = account([price, 10.0], {0: tries}, short_cash_policy=policy)
+    assert fills(engine) == []
+    assert {order.status.value for order in engine.broker.orders} == {"cancelled"}
+
+
+def test_lots_are_rounded_down_by_the_exact_quotient() -> None:
+    # In doubles 23 * 0.3 is a hair less than 23 times what 0.3 is, which is a little less than three tenths: VectorBT makes 22 lots of it.
+    order = {0: lambda broker: broker.submit_order("A", 6.9)}
+    assert fills(account([10.0], order, contract_specs={"A": ContractSpec("A", lot_size=0.3)})) == [22 * 0.3]
+    assert fills(account([10.0], order, contract_specs={"A": ContractSpec("A", lot_size=0.25)})) == [6.75]
+
+
+def test_exits_of_rules_at_their_price_take_slippage_or_not() -> None:
+    def start(broker: Any) -> None:
+        broker.submit_order("A", 10.0)
+        broker.set_position_rules(StopLoss(0.1))
+
+    for slips, price in ((False, 8.0), (True, 7.5)):  # the bars are flat, so the level is passed at the open
+        engine = account([10.0, 8.0], {0: start}, slippage_model=FixedSlippage(0.5), rule_exit_slippage=slips)
+        assert [fill.price for fill in engine.broker.fills] == [10.5, price]

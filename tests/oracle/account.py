@@ -30,6 +30,8 @@ class Account:
     trades: list[OracleTrade] = field(default_factory=list)
     cash_flows: list[CashFlow] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    free: Number = field(init=False)  # "Free cash"
+    debt: dict[str, Number] = field(default_factory=dict)  # likewise, by asset
     settling: list[Number] = field(init=False)  # proceeds by the bar of their release, modulo 8
     unsettled: Number = field(init=False)
     pass_value: Any = None  # account value, requirement and short value of the running pass
@@ -51,7 +53,7 @@ class Account:
 
     def __post_init__(self) -> None:
         self.settling, self.unsettled = [self.rules.zero] * 8, self.rules.zero
-        self.start_value = self.last_value = self.peak_value = self.cash
+        self.start_value = self.last_value = self.peak_value = self.free = self.cash
 
     def quantity(self, asset: str) -> Number:
         position = self.positions.get(asset)
@@ -147,6 +149,11 @@ class Account:
             total = total + self.short_value(asset)
         return total
 
+    def slips(self, order: OracleOrder) -> bool:
+        """Does slippage come on top of the price of the order? Exits of rules at a price of their own may be without."""
+        own_price = order.rule and order.fixed_price is not None and order.created_bar == self.bar_index
+        return self.rules.settings.rule_exit_slippage or not own_price
+
     def settle_later(self, amount: Number) -> None:
         slot = (self.bar_index + self.rules.settings.settlement_delay) % 8
         self.settling[slot] = self.settling[slot] + amount
@@ -160,6 +167,7 @@ class Account:
 
     def record_cash_flow(self, asset: str | None, kind: str, amount: Number) -> None:
         self.cash = self.cash + amount
+        self.free = self.free + amount
         if amount != 0:
             self.cash_flows.append(CashFlow(self.bar_index, asset, kind, amount))
 

@@ -15,6 +15,8 @@ from tests.oracle.numbers import Number, convert, signed, steps_down
 from tests.oracle.offers import trail_level
 from tests.oracle.records import LIMITED, ORDER_TYPES, STOPPED, OracleOrder, OraclePosition, OrderType
 
+UNBOUNDED = 1e100  # the quantity of an order for all that the account can pay
+
 
 class Broker:
     def __init__(self, account: Account) -> None:
@@ -61,6 +63,8 @@ class Broker:
     ) -> int | None:
         """Queue an order and return its id, or None when the quantity is too small to be an order."""
         self._require_known(asset)
+        if self._rules.free_cash and isinstance(quantity, float) and math.isinf(quantity):
+            return self._all(asset, quantity, order_type, reduce_only)
         q = self._number(quantity, "quantity")
         if order_type not in ORDER_TYPES:
             raise ValueError(f"unknown order type: {order_type}")
@@ -82,6 +86,27 @@ class Broker:
         order = self._queue(asset, q, order_type, reduce_only, prices, parent is not None)
         order.time_in_force, order.good_till = tif, good_till
         self._link(order, parent, oco)
+        self._reject_at_once(order)
+        return order.order_id
+
+    def _all(self, asset: str, quantity: float, order_type: OrderType, reduce_only: bool | None) -> int | None:
+        """An infinite quantity is all that the account can pay; one that only reduces closes."""
+        if order_type != "market":
+            raise ValueError("an order for all is a market order")
+        if not reduce_only:
+            return self.cash_percent(asset, math.copysign(1, quantity))
+        return self.close(asset) if self._account.quantity(asset) * quantity < 0 else None
+
+    def cash_percent(self, asset: str, fraction: Any) -> int | None:
+        """A market order for a fraction of all that the account can pay, of an unbounded quantity; negative: a sale."""
+        self._require_known(asset)
+        f = self._number(fraction, "fraction")
+        if not self._rules.free_cash or not -1 <= f <= 1:
+            raise ValueError(f"not a fraction of all that the account can pay: {fraction}")
+        if f == 0:
+            return None
+        order = self._queue(asset, signed(self._rules.number(UNBOUNDED), f), "market", False, {}, child=False)
+        order.quantity, order.fraction = signed(self._rules.number(UNBOUNDED), f), abs(f)
         self._reject_at_once(order)
         return order.order_id
 
@@ -164,6 +189,8 @@ class Broker:
         amount, percent = self._optional(trail_amount, "trail amount"), self._optional(trail_percent, "trail percent")
         order = self._pending_order(order_id)
         if order is None:
+            return False
+        if size is not None and order.fraction is not None:
             return False
         if size is not None:
             rounded = self._whole_lots(order.asset, size)

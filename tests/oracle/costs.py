@@ -69,6 +69,12 @@ class Costs:
         """Does the bar have the columns that the slippage needs?"""
         return self.slippage_kind != "bid_ask" or (bar.bid is not None and bar.ask is not None)
 
+    def is_linear(self) -> bool:
+        """Are these a fraction of the value, an amount per order, and a slippage that does not depend on the quantity?"""
+        c = self.commission
+        odd = c.value_tiers or c.quantity_tiers or c.largest_of or c.per_unit != 0 or c.minimum or c.maker_rate not in (None, c.rate)
+        return not odd and self.slippage_kind in ("none", "fixed", "percentage") and self.impact_kind == "none"
+
     def impact(self, q: Number, base: Number, bar: Bar) -> Number:
         numbers, volume = self.impact_numbers, bar.volume
         if self.impact_kind == "none":
@@ -107,7 +113,7 @@ class Costs:
         return abs(b2) * price_impact * share * share
 
     def fill_price(self, order: OracleOrder, q: Number, base: Number, bar: Bar, *, slips: bool = True) -> Number:
-        """The base price moved against the order by impact and slippage, which make no price negative; its limit comes after."""
+        """The base price moved against the order by impact and (where it slips) slippage, which make no price negative; its limit comes after."""
         buy = q > 0
         i = self.impact(q, base, bar)
         b2 = base + i if buy else base - i

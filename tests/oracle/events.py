@@ -54,7 +54,10 @@ def _split(account: Account, asset: str, f: Number) -> None:
             del account.positions[asset]
     for order in account.pending:
         if order.asset == asset and order.status == "pending":
+            ordered = order.quantity
             (split_order if at_cost else _split_order)(account, order, f)
+            if order.fraction is not None:
+                order.quantity = ordered
     account.drop_finished_orders()
 
 
@@ -63,12 +66,22 @@ def pay_out(account: Account, asset: str, rest: Number) -> None:
     position, m = account.positions[asset], account.rules.multipliers[asset]
     if account.rules.settings.split_accounting == "cost_basis" and asset not in account.rules.futures:
         money = money_for(account, asset, rest)
-        account.cash = account.cash + money
+        _pay(account, asset, rest, money)
         record_corporate_action(account, asset, rest, money / (rest * m))
         return
     # A future's notional was never paid, so only what it gained since its last settlement comes back.
-    account.cash = account.cash + rest * (position.current_price - position.basis) * m
+    paid = rest * (position.current_price - position.basis) * m
+    _pay(account, asset, rest, paid)
     record_corporate_action(account, asset, rest, position.current_price)
+
+
+def _pay(account: Account, asset: str, rest: Number, money: Number) -> None:
+    """What is paid out of a short buys it back, which takes as much off its debt."""
+    debt = account.debt.get(asset, account.rules.zero)
+    released = debt * (rest / account.positions[asset].quantity)
+    account.debt[asset] = debt - released
+    account.cash = account.cash + money
+    account.free = account.free + (money + 2 * released)
 
 
 def _split_order(account: Account, order: OracleOrder, f: Number) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.oracle import links
+from tests.oracle import free_cash, links
 from tests.oracle.account import Account
 from tests.oracle.at_cost import basis_of
-from tests.oracle.gate import Proposal, cut_to_money, opposite, over_limits, propose, refuse
+from tests.oracle.gate import Proposal, Refusal, cut_to_money, opposite, over_limits, propose, refuse
 from tests.oracle.numbers import Number, signed, steps_down
 from tests.oracle.offers import Offer, favourable, may_move, offer, see, stop_level, trail_level, trailed
 from tests.oracle.positions import apply_fill
@@ -214,8 +214,11 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
     if not costs.known(account.bars[order.asset]):
         return
     q = signed(size, order.quantity)
+    if account.rules.free_cash:
+        clear(account, order, found, size, complete=complete)
+        return
     opens = propose(account, order.asset, q, found.price, lambda _: account.rules.zero).opening > 0
-    slips = opens or account.rules.settings.slippage_fills == "all"
+    slips = account.slips(order) and (opens or account.rules.settings.slippage_fills == "all")
     price = costs.fill_price(order, q, found.price, account.bars[order.asset], slips=slips)
     if order.order_type in LIMITED and _is_beyond(order, price):
         assert order.limit_price is not None
@@ -232,14 +235,41 @@ def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *,
         if refusal.for_money and settings.partial_fills_allowed and order.time_in_force != "FOK":
             smaller = cut_to_money(account, proposal, refusal, pay)
         if smaller is None:
-            soft = refusal.for_money and not settings.reject_on_insufficient_cash
-            order.need, order.have = refusal.need, refusal.have
-            account.end(order, "cancelled" if soft else "rejected", refusal.reason)
+            turn_down(account, order, refusal)
             return
         proposal, complete = smaller, True
     raw = costs.raw_commission(proposal.q, price, m, found.maker)
     order.raw_commission = order.raw_commission + raw
     fill(account, order, proposal, abs(price - found.price))
+    finish(account, order, proposal, found, complete=complete, wakes=wakes)
+
+
+def clear(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool) -> None:
+    """The same where the account keeps free cash."""
+    assert found.price is not None
+    deal = free_cash.clear(account, order, found.price, size)
+    if isinstance(deal, Refusal):
+        turn_down(account, order, deal)
+        return
+    proposal = propose(account, order.asset, signed(deal.size, order.quantity), deal.price, lambda _: deal.commission)
+    refusal = over_limits(account, proposal)
+    if refusal is not None:
+        turn_down(account, order, refusal)
+        return
+    if order.fraction is not None:
+        order.quantity = proposal.q
+    fill(account, order, proposal, abs(deal.price - found.price), deal)
+    finish(account, order, proposal, found, complete=complete or deal.size != size, wakes=True)
+
+
+def turn_down(account: Account, order: OracleOrder, refusal: Refusal) -> None:
+    soft = refusal.for_money and not account.rules.settings.reject_on_insufficient_cash
+    order.need, order.have = refusal.need, refusal.have
+    account.end(order, "cancelled" if soft else "rejected", refusal.reason)
+
+
+def finish(account: Account, order: OracleOrder, proposal: Proposal, found: Offer, *, complete: bool, wakes: bool) -> None:
+    """What the fill means for the order, its children and its group."""
     links.after_fill(account, order, abs(proposal.q), found.at_open, wakes=wakes)
     emptied = order.reduce_only and proposal.new == 0
     if emptied and order.parent is not None and account.orders[order.parent - 1].status == "pending":
@@ -253,13 +283,16 @@ def _is_beyond(order: OracleOrder, price: Number) -> bool:
     return price > order.limit_price if order.quantity > 0 else price < order.limit_price
 
 
-def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Number) -> None:
+def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Number, deal: free_cash.Deal | None = None) -> None:
     """Point 10, with "The fill" and "Positions and trades"."""
     rules, asset, q = account.rules, order.asset, proposal.q
     v0, short, before = account.value(asset), account.short_value(asset), account.cash
     kind = rules.settings.buying_power_basis
     r0 = account.marked_requirement(asset, kind) if rules.leveraged else rules.zero
-    account.cash = cash_after(account, proposal)
+    if deal is None:
+        account.cash = cash_after(account, proposal)
+    else:
+        account.cash, account.free, account.debt[asset] = deal.cash, deal.free, deal.debt
     change = account.cash - before
     if change > 0 and not rules.leveraged and rules.settings.settlement_delay > 0:
         account.settle_later(change)

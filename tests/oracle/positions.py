@@ -11,7 +11,7 @@ from tests.oracle.settings import Rules
 def position_after(p: Number, q: Number, rules: Rules) -> Number:
     """`p + q`, or 0 when that is rounding dust compared with the position before."""
     new = p + q
-    if p != 0 and abs(new) <= rules.flat_tolerance * abs(p):
+    if p != 0 and abs(new) <= rules.dust * abs(p):
         return rules.zero
     return new
 
@@ -25,7 +25,7 @@ def apply_fill(account: Account, order: OracleOrder, fill: OracleFill) -> None:
         return
     p, reason = position.quantity, exit_reason(order)
     if (p > 0) == (q > 0):
-        _add(account, position, fill)
+        _add(account, position, order, fill)
     elif new == 0:
         _record_exit(account, fill, position, p, position.entry_commission, fill.commission, "closed", reason)
         del account.positions[asset]
@@ -70,6 +70,7 @@ def _open(account: Account, order: OracleOrder, fill: OracleFill, quantity: Numb
         signal_price=order.signal_price,
         high_mark=high_mark,
         low_mark=low_mark,
+        marks_bar=fill.bar,
         max_favorable_excursion=zero,
         max_adverse_excursion=zero,
     )
@@ -96,8 +97,9 @@ def widen(account: Account) -> None:
             continue
         whole = extreme and position.entry_bar < account.bar_index
         high, low = (bar.high, bar.low) if whole else (bar.close, bar.close)
-        position.high_mark = max(position.high_mark, high)
-        position.low_mark = min(position.low_mark, low)
+        of_marks = (high, low) if position.marks_bar < account.bar_index else (bar.close, bar.close)
+        position.high_mark = max(position.high_mark, of_marks[0])
+        position.low_mark = min(position.low_mark, of_marks[1])
         best, worst = (high, low) if position.quantity > 0 else (low, high)
         good = price_return(position.quantity, position.entry_price, best)
         bad = price_return(position.quantity, position.entry_price, worst)
@@ -106,7 +108,7 @@ def widen(account: Account) -> None:
             position.max_adverse_excursion = min(position.max_adverse_excursion, bad)
 
 
-def _add(account: Account, position: OraclePosition, fill: OracleFill) -> None:
+def _add(account: Account, position: OraclePosition, order: OracleOrder, fill: OracleFill) -> None:
     p, q, new = position.quantity, fill.quantity, fill.position
     position.entry_price = (p * position.entry_price + q * fill.price) / new
     position.entry_slippage = (p * position.entry_slippage + q * fill.slippage) / new
@@ -114,6 +116,9 @@ def _add(account: Account, position: OraclePosition, fill: OracleFill) -> None:
         position.basis = (p * position.basis + q * fill.price) / new
     position.entry_commission = position.entry_commission + fill.commission
     position.quantity = new
+    if account.rules.settings.stop_reset_on_add:
+        position.signal_price, position.marks_bar = order.signal_price, fill.bar
+        position.high_mark, position.low_mark = _water_marks(account, order, fill)
 
 
 def _record_exit(

@@ -50,6 +50,7 @@ class OracleOrder:
     time_in_force: str = "GTC"
     good_till: int | None = None
     displayed_quantity: Number | None = None
+    fraction: Number | None = None  # of an order for all that the account can pay
     parent: int | None = None
     group: int | None = None
     target: bool = False  # of a bracket
@@ -110,6 +111,7 @@ class OraclePosition:
     signal_price: Number | None
     high_mark: Number
     low_mark: Number
+    marks_bar: int  # bar on which the marks started
     max_favorable_excursion: Number
     max_adverse_excursion: Number
     cost_basis: Any = None  # kept with split_accounting = cost_basis

@@ -31,6 +31,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stop_gap_fill": ("gap_price", "stop_price"),
     "trail_update": ("after_bar", "close", "bar_first"),
     "short_cash_policy": ("credit", "credit_proceeds", "lock_notional"),
+    "cash_ledger": ("standard", "free_cash"),
     "buying_power_basis": ("initial", "maintenance"),
     "cash_check": ("standard", "open_cash"),
     "margin_call": ("restore", "liquidate", "ignore"),
@@ -102,6 +103,7 @@ class Settings:
     max_positions: Any = None
     cash_buffer_pct: Any = 0
     short_cash_policy: str = "credit"
+    cash_ledger: str = "standard"
     settlement_delay: int = 0
     settlement_reduces_buying_power: bool = True
     initial_margin: Any = 0.5
@@ -119,7 +121,9 @@ class Settings:
     stop_level_basis: str = "fill_price"
     stop_fill_mode: str = "stop_price"
     trail_stop_timing: str = "lagged"
+    stop_reset_on_add: bool = False
     stop_slippage_rate: Any = 0
+    rule_exit_slippage: bool = True
     cash_interest_rate: Any = 0
     margin_interest_rate: Any = 0
     borrow_rate: Any = 0
@@ -134,7 +138,8 @@ class Rules:
     number: NumberType
     zero: Number
     smallest_order: Number  # submissions up to this size are ignored
-    flat_tolerance: Number  # rounding dust, relative to the position
+    flat_tolerance: Number  # rounding dust, relative to the position or the order
+    dust: Number  # a fill that leaves no more of a position than this part leaves it flat
     cash_tolerance: Number  # relative to the need
     clamp_tolerance: Number  # likewise: a smaller overdraft by a buy is rounding
     smallest_delta: Number  # target weights ignore smaller changes, in money
@@ -147,6 +152,7 @@ class Rules:
     allow_short: bool
     leveraged: bool
     locks_cash: bool  # shorts do, by short_cash_policy
+    free_cash: bool  # the ledger that keeps it
     same_bar: bool
     pass_price: PriceName
 
@@ -155,10 +161,14 @@ def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -
     _check(settings, assets)
     account = settings.account or ("crypto" if settings.allow_short else "cash")
     same_bar, leveraged = settings.execution_mode == "same_bar", account in ("margin", "futures")
+    free_cash = settings.cash_ledger == "free_cash"
     amounts = {name: getattr(settings, name) for name in AMOUNTS}
     numbers: dict[str, Any] = {name: convert(number, value, name) for name, value in amounts.items() if value is not None}
     contracts = {asset: _contract(settings, asset, number) for asset in assets}
     default = CostModel(settings.commission, settings.slippage, settings.impact, settings.participation, settings.min_volume)
+    costs = {asset: build_costs(settings.asset_costs.get(asset, default), number) for asset in assets}
+    if free_cash:
+        _check_free_cash(settings, leveraged, costs)
     whole = number(1) if settings.share_type == "integer" else None
     return Rules(
         settings=replace(settings, account=account, limits=tuple(in_numbers(limit, number) for limit in settings.limits), **numbers),
@@ -166,6 +176,7 @@ def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -
         zero=number(0),
         smallest_order=number(1e-8),
         flat_tolerance=number(1e-12),
+        dust=number(1e-9 if free_cash else 1e-12),
         cash_tolerance=number(1e-10),
         clamp_tolerance=number(2e-10),
         smallest_delta=number(0.01),
@@ -173,11 +184,12 @@ def build_rules(settings: Settings, assets: Sequence[str], number: NumberType) -
         contracts=contracts,
         multipliers={asset: contract.multiplier for asset, contract in contracts.items()},
         lots={asset: whole if contract.lot_size is None else contract.lot_size for asset, contract in contracts.items()},
-        costs={asset: build_costs(settings.asset_costs.get(asset, default), number) for asset in assets},
+        costs=costs,
         futures=frozenset(asset for asset in assets if account == "futures" or (account == "margin" and contracts[asset].future)),
         allow_short=account != "cash" if settings.allow_short is None else settings.allow_short,
         leveraged=leveraged,
-        locks_cash=not leveraged and settings.short_cash_policy != "credit",
+        locks_cash=not leveraged and not free_cash and settings.short_cash_policy != "credit",
+        free_cash=free_cash,
         same_bar=same_bar,
         pass_price=settings.execution_price or ("close" if same_bar else "open"),
     )
@@ -201,6 +213,15 @@ def _check(settings: Settings, assets: Sequence[str]) -> None:
         raise ValueError(f"a settlement delay is 0 to 7 bars: {settings.settlement_delay}")
     if settings.account == "cash" and settings.allow_short:
         raise ValueError("a cash account has no short positions")
+
+
+def _check_free_cash(settings: Settings, leveraged: bool, costs: Mapping[str, Costs]) -> None:
+    against = settings.settlement_delay or settings.cash_buffer_pct or settings.skip_cash_validation
+    if leveraged or against or settings.cash_check == "open_cash" or settings.short_cash_policy == "credit_proceeds":
+        raise ValueError("the ledger that keeps free cash decides what may be spent")
+    for one in costs.values():
+        if not one.is_linear():
+            raise ValueError("the ledger that keeps free cash needs costs that are fractions of the value and amounts per order")
 
 
 def _contract(settings: Settings, asset: str, number: NumberType) -> Contract:

@@ -76,7 +76,7 @@ def submit(rng: random.Random, b: Broker) -> None:
 def act(rng: random.Random, b: Broker) -> None:
     for _ in range(rng.randrange(4)):
         asset, level = rng.choice("ABC"), F(rng.randrange(20, 80), 4)
-        choice = rng.randrange(10)
+        choice = rng.randrange(11)
         if choice < 5:
             submit(rng, b)
         elif choice == 5:
@@ -87,6 +87,8 @@ def act(rng: random.Random, b: Broker) -> None:
             b.update(rng.randrange(1, 30), quantity=rng.randrange(1, 90), limit_price=level, stop_price=level)
         elif choice == 8:
             b.cancel(rng.randrange(1, 30))
+        elif choice == 10 and b._rules.free_cash:
+            b.cash_percent(asset, F(rng.randrange(-4, 5), 4))
         elif asset in b.positions:
             b.set_rules(rule(rng), asset, position=True)
 
@@ -123,7 +125,7 @@ def settings(rng: random.Random) -> dict[str, Any]:
     account = rng.choice(("cash", "crypto", "margin", "futures"))
     kinds = ("dividend", "split", "funding") if account != "cash" else ("dividend", "split")
     events = {t: [(rng.choice(kinds), rng.choice("ABC"), F(rng.randrange(1, 8), 4))] for t in (3, 6, 9)}
-    return {
+    made = {
         **chosen,
         "account": account,
         "initial_cash": rng.choice((300, 1000, 5000)),
@@ -143,6 +145,21 @@ def settings(rng: random.Random) -> dict[str, Any]:
         "settlement_delay": rng.randrange(3),
         "limits": [limit(rng) for _ in range(rng.choice((0, 0, 1, 2)))],
         **{name: rng.random() < 0.3 for name in ("partial_fills_allowed", "close_at_end", "round_to_tick", "skip_cash_validation")},
+    }
+    if account in ("margin", "futures"):
+        return made | {"cash_ledger": "standard"}
+    return made | with_free_cash(rng) if made["cash_ledger"] == "free_cash" else made
+
+
+def with_free_cash(rng: random.Random) -> dict[str, Any]:
+    return {
+        "commission": rng.choice((("none",), ("percentage", F(1, 100)), Commission(rate=F(1, 50), per_order=2))),
+        "slippage": rng.choice((("none",), ("percentage", F(1, 50)), ("fixed", F(1, 8)))),
+        "impact": ("none",),
+        "short_cash_policy": rng.choice(("credit", "lock_notional")),
+        "cash_check": "standard",
+        "settlement_delay": 0,
+        "skip_cash_validation": False,
     }
 
 

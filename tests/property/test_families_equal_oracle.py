@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.cases import FAMILIES, Case, family_cases, rich_case
 from tests.outcomes import build_engine, engine_outcome, oracle_outcome, run_oracle
 from tests.profiles import dense, few
 
-EXACT_FAMILIES = ("orders", "links", "money", "leverage", "events")
+EXACT_FAMILIES = ("orders", "links", "money", "leverage", "events", "free_cash")
 EXACT_PARTS = ("orders", "fills", "bars", "flows", "alerts")
 
 
@@ -66,3 +67,21 @@ def test_long_dense_runs_equal_the_oracle(family: str, seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_long_dense_runs_equal_the_oracle_in_exact_fractions(family: str, seed: int) -> None:
     assert_equal_exactly(rich_case(seed, family, dyadic=True))
+
+
+@few
+@given(seed=st.integers(0, 2**32 - 1))
+def test_orders_for_all_that_the_account_can_pay_follow_exact_fractions(seed: int) -> None:
+    case = without_lots(rich_case(seed, "free_cash", bars=15))
+    ours, exact = run_oracle(case), run_oracle(case, Fraction)
+    assert [(fill.order_id, fill.bar) for fill in ours.fills] == [(fill.order_id, fill.bar) for fill in exact.fills]
+    for mine, true in zip(ours.fills, exact.fills, strict=True):
+        assert mine.quantity == pytest.approx(float(true.quantity), rel=1e-9, abs=1e-9)
+        assert mine.commission == pytest.approx(float(true.commission), rel=1e-6, abs=1e-6)  # a difference of two large numbers
+    assert [float(cash) for cash in ours.cash] == pytest.approx([float(cash) for cash in exact.cash], rel=1e-9, abs=1e-6)
+
+
+def without_lots(case: Case) -> Case:
+    """Return the case without lots, which make a whole lot of a last bit."""
+    contracts = {asset: {name: value for name, value in given.items() if name != "lot_size"} for asset, given in case.contracts.items()}
+    return replace(case, contracts=contracts, settings={name: value for name, value in case.settings.items() if name != "share_type"})
