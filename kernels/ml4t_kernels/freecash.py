@@ -79,8 +79,8 @@ def _spendable(state: Record, position: Record, price: float, rate: float, fixed
         return free + 2.0 * debt  # type: ignore[no-any-return]
     if rest == 0.0:
         return state["cash"]  # type: ignore[no-any-return]
-    sold_at = debt / abs(held)
-    units = (free - fixed) / (price * (1.0 + rate) - 2.0 * sold_at)
+    eaten = price * (1.0 + rate) - 2.0 * (debt / abs(held))  # of free cash by each unit that is bought back
+    units = (free - fixed) / eaten if eaten != 0.0 else 0.0
     return units * price * (1.0 + rate) + fixed  # type: ignore[no-any-return]
 
 

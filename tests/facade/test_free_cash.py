@@ -225,7 +225,7 @@ def test_an_order_for_all_takes_no_more_of_the_volume_than_it_may() -> None:
         engine = account([10.0], {0: action}, volume=400.0, execution_limits=limits)
         assert fills(engine) == [quantity]
         (order,) = engine.broker.orders
-        assert (order.status.value, order.quantity) == ("filled", quantity)
+        assert (order.status.value, order.quantity) == ("filled", abs(quantity))
 
 
 def test_the_fixed_part_of_a_commission_is_paid_once_an_order() -> None:
@@ -285,3 +285,12 @@ def test_exits_of_rules_at_their_price_take_slippage_or_not() -> None:
     for slips, price in ((False, 8.0), (True, 7.5)):  # the bars are flat, so the level is passed at the open
         engine = account([10.0, 8.0], {0: start}, slippage_model=FixedSlippage(0.5), rule_exit_slippage=slips)
         assert [fill.price for fill in engine.broker.fills] == [10.5, price]
+
+
+def test_nothing_is_bought_back_at_twice_the_price_where_a_commission_is_missing() -> None:
+    # 99.9 sold at 10 leave nothing free; at 20 each bought back takes as much as it releases, and there is no 1 for the commission.
+    cost = CombinedCommission(fixed=1.0)
+    for buy in (all_in, lambda broker: broker.submit_order("A", 50.0)):
+        engine = account([10.0, 20.0], {0: all_short, 1: buy}, commission_model=cost, short_cash_policy="lock_notional")
+        assert fills(engine) == [-99.9]
+        assert engine.broker.orders[1].status.value == "cancelled"

@@ -306,3 +306,35 @@ def test_what_is_no_rule_and_where_there_is_no_position() -> None:
             broker.update_position_context("B", {})
 
     play([100, 100], {0: tries})
+
+
+def test_an_addition_moves_the_marks_and_not_the_excursions() -> None:
+    bars = [(100, 100, 100, 100), (100, 120, 90, 110), (110, 112, 104, 108)]
+    for reset, mark, low in ((True, 112, 104), (False, 120, 90)):
+        run = play(
+            [100, *bars],
+            {-1: buy(10), 1: buy(10)},
+            stop_reset_on_add=reset,
+            trail_hwm_source="bar_extreme",
+            initial_hwm_source="bar_close",
+        )
+        position = run.broker.positions["A"]
+        # Added at 100 on a bar from 90 to 120 that closes at 110; the marks of the next bar are 112 and 104.
+        assert (position.high_water_mark, position.low_water_mark) == (mark, low)
+        assert (round(position.max_favorable_excursion, 9), round(position.max_adverse_excursion, 9)) == (0.2, -0.1)
+
+
+def test_margin_calls_take_slippage_whatever_the_exits_of_rules_do() -> None:
+    # 180 bought at 10.5 of 1,000; at the low of 5 the account is worth 10 of 900, of which a quarter is required.
+    run = play(
+        [10, 10, (10, 10, 5, 9)],
+        {0: buy(180)},
+        initial_cash=1_000.0,
+        account_type="margin",
+        margin_call="liquidate",
+        margin_call_check="intrabar",
+        slippage_type="fixed",
+        slippage_fixed=0.5,
+        rule_exit_slippage=False,
+    )
+    assert run.exits == [("margin_call", 180, 4.5)]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 from tests.oracle.account import Account
 from tests.oracle.gate import Refusal
 from tests.oracle.numbers import Number, NumberType
 from tests.oracle.positions import position_after
 from tests.oracle.records import LIMITED, OracleOrder
-
-INFINITE: Any = math.inf  # compares with fractions too
 
 
 @dataclass(frozen=True)
@@ -142,9 +138,7 @@ def _limit(terms: Terms) -> Number:
     if rest == 0:
         return terms.cash
     divisor = unit_cost - 2 * (terms.debt / abs(terms.p))
-    if divisor == 0:
-        return -INFINITE
-    u = (terms.free - terms.fixed) / divisor
+    u = terms.number(0) if divisor == 0 else (terms.free - terms.fixed) / divisor
     return min(terms.cash, u * terms.unit * (1 + terms.c) + terms.fixed)
 
 
