@@ -61,10 +61,9 @@ def _refuse(state: Record, reason: int, need: float, have: float) -> float:
 
 
 @kernel
-def _is_cut(params: Record, order: Record, units: float, wanted: float) -> bool:
-    """Tell whether an order gets less than it has to (params, order: in; units: what it asks for; wanted: what it would get)."""
-    may_be_less = order["cash_fraction"] > 0.0 or (params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK)
-    return not may_be_less and wanted < units and not _nearly(wanted, units)
+def _may_be_cut(params: Record, order: Record) -> bool:
+    """Tell whether an order may get less than it asks for where there is too little money (params, order: in)."""
+    return order["cash_fraction"] > 0.0 or (params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK)  # type: ignore[no-any-return]
 
 
 @kernel
@@ -81,7 +80,7 @@ def _spendable(state: Record, position: Record, price: float, rate: float, fixed
         return state["cash"]  # type: ignore[no-any-return]
     eaten = price * (1.0 + rate) - 2.0 * (debt / abs(held))  # of free cash by each unit that is bought back
     units = (free - fixed) / eaten if eaten != 0.0 else 0.0
-    return units * price * (1.0 + rate) + fixed  # type: ignore[no-any-return]
+    return units * price * (1.0 + rate) + fixed
 
 
 @kernel
@@ -103,7 +102,7 @@ def _buy(state: Record, params: Record, item: Item, units: float, price: float, 
     need, broke = 0.0 if order["cash_fraction"] > 0.0 else paid, limit == 0.0 and order["reduce_only"] == 0
     if not (_nearly(paid, limit) or paid < limit):
         spent = _plus(limit, -fixed) / (1.0 + rate)
-        broke = broke or not spent > 0.0
+        broke = broke or not spent > 0.0 or not _may_be_cut(params, order)
         wanted = _whole(spent / price, lot)
         if lot > 0.0:
             value = wanted * price
@@ -112,7 +111,7 @@ def _buy(state: Record, params: Record, item: Item, units: float, price: float, 
         else:
             fee = limit - spent
             paid = limit
-    if broke or _is_cut(params, order, units, wanted):
+    if broke:
         return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, need, limit)
     if wanted < LEAST_QUANTITY and not _nearly(wanted, LEAST_QUANTITY):
         return _refuse(state, OrderReason.ROUNDS_TO_ZERO.value, 0.0, 0.0)
@@ -141,12 +140,10 @@ def _sell(state: Record, params: Record, item: Item, units: float, price: float,
         most, have = owned, _plus(have, owned * price * (1.0 - rate))
         if have > 0.0 and params["allow_short"] == 1:
             most = _plus(owned, _plus(have, -fixed) / (price * (1.0 + rate)))
-        if most <= 0.0:
+        if most <= 0.0 or (most < units and not _nearly(most, units) and not _may_be_cut(params, order)):
             return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, need, have)
         wanted = min(units, fraction * most if fraction > 0.0 else most)
     wanted = _whole(wanted, item.contract["lot_size"])
-    if _is_cut(params, order, units, wanted):
-        return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, need, have)
     if wanted < LEAST_QUANTITY and not _nearly(wanted, LEAST_QUANTITY):
         return _refuse(state, OrderReason.ROUNDS_TO_ZERO.value, 0.0, 0.0)
     value = wanted * price
@@ -200,10 +197,14 @@ def clear(state: Record, params: Record, item: Item, quantity: float, base: floa
     state["cleared_price"] = price
     if not price * multiplier > 0.0:
         return _refuse(state, OrderReason.INSUFFICIENT_CASH.value, 0.0, 0.0)
-    fee, fixed = cost["commission_rate"], cost["commission_per_order"] if order["filled_quantity"] == 0.0 else 0.0
+    fee, fixed = cost["commission_rate"], cost["commission_per_order"] if order["filled_bar"] == 0 else 0.0
     if quantity > 0.0:
-        return _buy(state, params, item, quantity, price * multiplier, fee, fixed)
-    return _sell(state, params, item, -quantity, price * multiplier, fee, fixed)
+        cleared = _buy(state, params, item, quantity, price * multiplier, fee, fixed)
+    else:
+        cleared = _sell(state, params, item, -quantity, price * multiplier, fee, fixed)
+    if order["time_in_force"] == TimeInForce.FOK and cleared != 0.0 and not _nearly(cleared, quantity):
+        return _refuse(state, OrderReason.TIME_IN_FORCE.value, 0.0, 0.0)
+    return cleared
 
 
 @kernel

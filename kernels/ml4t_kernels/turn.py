@@ -250,6 +250,9 @@ def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     reason, need, have = state["cleared_reason"], state["cleared_need"], state["cleared_have"]
     if cleared != 0.0:
         reason, need, have = check_limits(state, params, item, cleared, state["cleared_price"])
+    if reason == OrderReason.TIME_IN_FORCE:
+        _wait(ledger, bar, order)
+        return StepStatus.OK.value
     if reason != OrderReason.NONE:
         _refuse(ledger, order, reason, need, have)
         return StepStatus.OK.value

@@ -275,6 +275,9 @@ def test_lots_are_rounded_down_by_the_exact_quotient() -> None:
     order = {0: lambda broker: broker.submit_order("A", 6.9)}
     assert fills(account([10.0], order, contract_specs={"A": ContractSpec("A", lot_size=0.3)})) == [22 * 0.3]
     assert fills(account([10.0], order, contract_specs={"A": ContractSpec("A", lot_size=0.25)})) == [6.75]
+    whole = {0: lambda broker: broker.submit_order("A", 6.9, time_in_force="fok")}
+    engine = account([10.0], whole, contract_specs={"A": ContractSpec("A", lot_size=0.3)}, partial_fills_allowed=False)
+    assert [(order.status.value, order.filled_quantity) for order in engine.broker.orders] == [("expired", 0.0)]
 
 
 def test_exits_of_rules_at_their_price_take_slippage_or_not() -> None:

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle.account import Account
-from tests.oracle.fills import new_order
 from tests.oracle.gate import opposite
 from tests.oracle.links import parent_ended, wake_at_submission
+from tests.oracle.new_orders import new_order
 from tests.oracle.numbers import Number, convert, signed, steps_down
 from tests.oracle.offers import trail_level
 from tests.oracle.records import LIMITED, ORDER_TYPES, STOPPED, OracleOrder, OraclePosition, OrderType

@@ -12,7 +12,7 @@ from typing import Any
 from tests.oracle import rule_types as kinds
 from tests.oracle.account import Account, price_return
 from tests.oracle.bars import Bar
-from tests.oracle.fills import exit_order
+from tests.oracle.new_orders import exit_order
 from tests.oracle.numbers import Number, optional, steps_down
 from tests.oracle.records import OraclePosition
 

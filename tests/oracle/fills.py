@@ -8,6 +8,7 @@ from tests.oracle import free_cash, links
 from tests.oracle.account import Account
 from tests.oracle.at_cost import basis_of
 from tests.oracle.gate import Proposal, Refusal, cut_to_money, opposite, over_limits, propose, refuse
+from tests.oracle.new_orders import exit_order
 from tests.oracle.numbers import Number, signed, steps_down
 from tests.oracle.offers import Offer, favourable, may_move, offer, see, stop_level, trail_level, trailed
 from tests.oracle.positions import apply_fill
@@ -248,6 +249,8 @@ def clear(account: Account, order: OracleOrder, found: Offer, size: Number, *, c
     """The same where the account keeps free cash."""
     assert found.price is not None
     deal = free_cash.clear(account, order, found.price, size)
+    if isinstance(deal, Refusal) and deal.reason == "TIME_IN_FORCE":
+        return
     if isinstance(deal, Refusal):
         turn_down(account, order, deal)
         return
@@ -322,7 +325,7 @@ def book(order: OracleOrder, account: Account, proposal: Proposal) -> None:
     """What the order remembers of the fill."""
     q, price = proposal.q, proposal.price
     filled = order.filled_quantity + q
-    if order.filled_price is None:
+    if order.filled_price is None or order.filled_quantity == 0:  # a split may have left nothing of what had filled
         order.filled_price = price
     else:
         order.filled_price = (order.filled_quantity * order.filled_price + q * price) / filled
@@ -368,38 +371,3 @@ def close_everything(account: Account) -> None:
         else:
             account.end(order, "cancelled", "RUN_ENDED")
     account.drop_finished_orders()
-
-
-def exit_order(account: Account, asset: str, size: Number, reason: str) -> OracleOrder:
-    """Queue a reduce-only market order for part of a position, bound to it."""
-    position = account.positions[asset]
-    bar = account.bars.get(asset)
-    order = new_order(account, asset, -signed(size, position.quantity))
-    order.signal_price = None if bar is None else bar.close
-    order.reduce_only, order.bound, order.exit_reason = True, position.number, reason
-    position.last_exit = order
-    return order
-
-
-def new_order(account: Account, asset: str, quantity: Number) -> OracleOrder:
-    """Queue a plain market order."""
-    now, zero = account.bar_index, account.rules.zero
-    order = OracleOrder(
-        order_id=len(account.orders) + 1,
-        asset=asset,
-        quantity=quantity,
-        order_type="market",
-        limit_price=None,
-        stop_price=None,
-        reduce_only=False,
-        filled_quantity=zero,
-        created_bar=now,
-        active_bar=now,
-        created_time=account.time,
-        raw_commission=zero,
-        commission=zero,
-        taken=zero,
-    )
-    account.orders.append(order)
-    account.pending.append(order)
-    return order

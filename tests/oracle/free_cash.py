@@ -58,9 +58,9 @@ class Terms:
         steps: Number = x // self.lot  # type: ignore[operator]
         return steps * self.lot
 
-    def is_cut(self, asked: Number, x: Number) -> bool:
-        """Less than asked, where that is refused."""
-        return not self.may_cut and x < asked and not self.near(x, asked)
+    def is_less(self, x: Number, y: Number) -> bool:
+        """Less, and not nearly equal."""
+        return x < y and not self.near(x, y)
 
     def too_small(self, x: Number) -> bool:
         least = self.number(1e-8)
@@ -81,7 +81,10 @@ def clear(account: Account, order: OracleOrder, base: Number, size: Number) -> D
             return Refusal("REVERSAL_NOT_ALLOWED" if terms.p > 0 else "SHORT_NOT_ALLOWED")
     if not terms.unit > 0:
         return Refusal("INSUFFICIENT_CASH")
-    return _buy(terms, size) if order.quantity > 0 else _sell(terms, size)
+    deal = _buy(terms, size) if order.quantity > 0 else _sell(terms, size)
+    if order.time_in_force == "FOK" and isinstance(deal, Deal) and terms.is_less(deal.size, size):
+        return Refusal("TIME_IN_FORCE")
+    return deal
 
 
 def _terms(account: Account, order: OracleOrder, base: Number) -> Terms:
@@ -98,7 +101,7 @@ def _terms(account: Account, order: OracleOrder, base: Number) -> Terms:
         price=price,
         unit=price * rules.multipliers[asset],
         c=commission.rate,
-        fixed=commission.per_order if order.filled_quantity == 0 else zero,
+        fixed=commission.per_order if order.filled_time is None else zero,
         lot=rules.lots[asset],
         locks=rules.settings.short_cash_policy == "lock_notional",
         may_cut=order.fraction is not None or (rules.settings.partial_fills_allowed and order.time_in_force != "FOK"),
@@ -146,7 +149,6 @@ def _buy(terms: Terms, x: Number) -> Deal | Refusal:
     limit = _limit(terms)
     if terms.fraction is not None:
         limit = min(limit, terms.fraction * limit)
-    asked = x
     x = terms.floor(x)
     value = x * terms.unit
     fee = value * terms.c + terms.fixed
@@ -156,7 +158,7 @@ def _buy(terms: Terms, x: Number) -> Deal | Refusal:
         return refusal
     if not (paid < limit or terms.near(paid, limit)):
         spent = terms.add(limit, -terms.fixed) / (1 + terms.c)
-        if not spent > 0:
+        if not spent > 0 or not terms.may_cut:
             return refusal
         x = terms.floor(spent / terms.unit)
         if terms.lot is None:
@@ -165,8 +167,6 @@ def _buy(terms: Terms, x: Number) -> Deal | Refusal:
             value = x * terms.unit
             fee = value * terms.c + terms.fixed
             paid = value + fee
-    if terms.is_cut(asked, x):
-        return refusal
     if terms.too_small(x):
         return Refusal("ROUNDS_TO_ZERO")
     r = terms.number(0)
@@ -184,7 +184,7 @@ def _buy(terms: Terms, x: Number) -> Deal | Refusal:
 
 
 def _sell(terms: Terms, x: Number) -> Deal | Refusal:
-    asked, g = x, terms.free
+    g = terms.free
     need = x * terms.unit if terms.fraction is None else terms.number(0)
     if not terms.reduce_only and (terms.locks or terms.fraction is not None):
         owned = max(terms.p, terms.number(0))
@@ -194,10 +194,10 @@ def _sell(terms: Terms, x: Number) -> Deal | Refusal:
             most = terms.add(owned, terms.add(g, -terms.fixed) / (terms.unit * (1 + terms.c)))
         if not most > 0:
             return Refusal("INSUFFICIENT_CASH", need, g)
+        if not terms.may_cut and terms.is_less(most, x):
+            return Refusal("INSUFFICIENT_CASH", need, g)
         x = min(x, most if terms.fraction is None else terms.fraction * most)
     x = terms.floor(x)
-    if terms.is_cut(asked, x):
-        return Refusal("INSUFFICIENT_CASH", need, g)
     if terms.too_small(x):
         return Refusal("ROUNDS_TO_ZERO")
     value = x * terms.unit

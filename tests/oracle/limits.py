@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.oracle import limit_types as kinds
 from tests.oracle.account import Account
-from tests.oracle.fills import exit_order
+from tests.oracle.new_orders import exit_order
 from tests.oracle.numbers import Number, steps_up
 from tests.oracle.records import Alert
 

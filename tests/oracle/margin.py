@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.oracle.account import Account
-from tests.oracle.fills import exit_order
+from tests.oracle.new_orders import exit_order
 from tests.oracle.numbers import Number, steps_up
 from tests.oracle.records import Alert, OracleOrder
 
