@@ -374,7 +374,7 @@ class HandBroker(ByHand, Broker):  # type: ignore[misc]
     ) -> None:
         given = {"initial_cash": initial_cash, "commission_model": commission_model, "slippage_model": slippage_model, **settings}
         chosen = settings_by_hand(config, given)
-        panels, hosts = GrowingPanels(), HostCalls()
+        panels, hosts = GrowingPanels(repeats=chosen.missing_bar_orders == "last_bar"), HostCalls()
         self.market_impact_model, self.execution_limits = market_impact_model, execution_limits
         self._costs = CostModels(impact=market_impact_model, limits=execution_limits)
         self._given_specs = dict(contract_specs or {})

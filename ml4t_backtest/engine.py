@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from ml4t_backtest.store import Store
 from ml4t_backtest.strategy import ArrayStrategy, Strategy
 from ml4t_backtest.types import ExecutionMode
 from ml4t_backtest.views import DataWindow, plain_bar
-from ml4t_kernels.codes import ExitReason, OrderReason, PriceField, Stage, StepStatus
+from ml4t_kernels.codes import ExitReason, OrderReason, OrderType, PriceField, Stage, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -238,10 +239,10 @@ class Engine:
         broker.process_orders()
         call("cancel_since")(store.address, 0, OrderReason.RUN_ENDED.value)
         for column in store.open_assets().tolist():
-            asset = self._panels.assets[column]
-            order = None if broker._close_now(asset) is None else broker.close_position(asset)
-            if order is not None:
-                store.orders["exit_reason"][int(order.order_id[4:]) - 1] = ExitReason.END_OF_DATA
+            if broker._close_now(self._panels.assets[column]) is not None:
+                row = broker._place(column, -float(store.positions["quantity"][column]), OrderType.MARKET.value, math.nan, math.nan, 1)
+                if row is not None:
+                    store.orders["exit_reason"][row] = ExitReason.END_OF_DATA
         field = int(store.params["price_field"][0])
         store.params["price_field"] = PriceField.CLOSE
         step("run_pass", store, None, Stage.SECOND_TOTALS.value)

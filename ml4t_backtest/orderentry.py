@@ -47,6 +47,7 @@ class OrderEntry(OrderLists):
         self._screened = bool(params["precheck"] or params["reserve"])
         self._fills_at_once = config.immediate_fill
         self._extra_steps = self._screened or self._fills_at_once
+        self._screens_all = config.submission_check_orders == "all"
         self._ticks = {}
 
     def submit_order(  # noqa: C901, PLR0913 - the published method with the terms of order types
@@ -159,14 +160,14 @@ class OrderEntry(OrderLists):
         return order_id - 1 if order_id else None
 
     def _finish_submission(self, row: int, code: int) -> None:
-        """Check a market order at submission, and fill it at once, where the account asks for that."""
-        if code != _MARKET:
+        """Check an order at submission, and fill a market order at once, where the account asks for that."""
+        if code != _MARKET and not self._screens_all:
             return
         if self._screened:
             call("screen")(self._address, row)
             if math.isnan(self._store.state["shadow_cash"][0]):  # its commission comes from a function of the user, which failed
                 raise self._hosts.failure(int(self._store.orders["asset"][row]))
-        if self._fills_at_once:
+        if self._fills_at_once and code == _MARKET:
             self.process_orders()
 
     def process_orders(self) -> None:
@@ -207,14 +208,22 @@ class OrderEntry(OrderLists):
         entry = self.submit_order(asset, quantity, order_type=kind, limit_price=entry_limit, stop_price=entry_stop, reduce_only=False)
         if entry is None:
             return None
-        target = self.submit_order(asset, -quantity, order_type=OrderType.LIMIT, limit_price=take_profit, parent=entry, reduce_only=True)
-        stop = self.submit_order(
-            asset, -quantity, order_type=OrderType.STOP, stop_price=stop_loss, parent=entry, oco=target, reduce_only=True
-        )
-        if target is None or stop is None:  # not possible: the legs have the entry's quantity
-            raise RuntimeError(f"the legs of the bracket of {asset!r} were not submitted")
-        self._store.orders["exit_reason"][target._row] = ExitReason.TAKE_PROFIT
-        return entry, target, stop
+        return entry, *self._submit_legs(entry, asset, -quantity, take_profit, stop_loss)
+
+    def _submit_legs(self, entry: Order, asset: str, quantity: float, take_profit: float, stop_loss: float) -> tuple[Order, Order]:
+        """Submit target and stop of a bracket, the target first unless the queue alone decides which goes first."""
+        legs: dict[OrderType, Order] = {}
+        prices: dict[OrderType, dict[str, Any]] = {OrderType.LIMIT: {"limit_price": take_profit}, OrderType.STOP: {"stop_price": stop_loss}}
+        kinds = sorted(prices, reverse=self.config.bracket_priority == "submission", key=lambda kind: kind is OrderType.STOP)
+        for kind in kinds:
+            links: dict[str, Any] = {"parent": entry, "oco": next(iter(legs.values()), None), "reduce_only": self.config.exits_reduce_only}
+            leg = self.submit_order(asset, quantity, order_type=kind, **prices[kind], **links)
+            if leg is None:  # not possible: the legs have the entry's quantity
+                raise RuntimeError(f"the legs of the bracket of {asset!r} were not submitted")
+            legs[kind] = leg
+        self._store.orders["exit_reason"][legs[OrderType.LIMIT]._row] = ExitReason.TAKE_PROFIT
+        self._store.orders["exit_reason"][legs[OrderType.STOP]._row] = ExitReason.STOP_LOSS
+        return legs[OrderType.LIMIT], legs[OrderType.STOP]
 
     def submit_oco(self, orders: Sequence[Order | str]) -> None:
         """Join pending orders to one group in which a fill takes as much off the others, and an empty one is cancelled.
@@ -236,9 +245,12 @@ class OrderEntry(OrderLists):
     # Shorthands --------------------------------------------------------------------------------------------------------
 
     def close_position(self, asset: str) -> Order | None:
-        """Submit a market order for the whole position, which can never do more than close it. Returns None without a position."""
+        """Submit a market order for the whole position, which never does more than close it unless `exits_reduce_only` is off.
+
+        Returns None without a position.
+        """
         held = self._held(asset)
-        return self.submit_order(asset, -held, reduce_only=True) if held else None
+        return self.submit_order(asset, -held, reduce_only=self.config.exits_reduce_only) if held else None
 
     def reduce_position(
         self, asset: str, fraction: float, order_type: OrderType | str = OrderType.MARKET, limit_price: float | None = None

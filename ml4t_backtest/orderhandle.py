@@ -34,6 +34,7 @@ _SENTENCES = {
     OrderReason.REENTRY_BLOCKED: "A position rule closed the position on this bar; allow_reentry_on_exit_bar=True accepts such orders",
     OrderReason.PARENT_NOT_FILLED: "The parent order ended without a fill",
     OrderReason.SIBLING_FILLED: "Another order of the one-cancels-other group was filled",
+    OrderReason.GROUP_ENDED: "An order that it is linked with ended",
     OrderReason.TIME_IN_FORCE: "Time in force is over",
     OrderReason.ORDER_SIZE: "Order of ${need:,.2f} is above max_order_size ${have:,.2f}",
     OrderReason.POSITION_SIZE: "Position of ${need:,.2f} would be above max_position_size ${have:,.2f}",

@@ -118,6 +118,7 @@ class OrderReason(str, Enum):
     ROUNDS_TO_ZERO = "rounds_to_zero"
     REENTRY_BLOCKED = "reentry_blocked"
     PARENT_NOT_FILLED = "parent_not_filled"
+    GROUP_ENDED = "group_ended"
     SIBLING_FILLED = "sibling_filled"
     TIME_IN_FORCE = "time_in_force"
     ORDER_SIZE = "order_size"

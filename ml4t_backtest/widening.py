@@ -42,17 +42,22 @@ class GrowingPanels(Panels):
 
     Every panel has room for more rows than there are bars; those rows are NaN. `column_of` is one dict for ever, and `prices` are
     the arrays of `market`, so that what a kernel reads and what Python reads is the same memory. A new name copies all bars so far.
-    `volatility`: by lookback, the sample standard deviation of the last changes of the closes.
+    `volatility`: by lookback, the sample standard deviation of the last changes of the closes. `repeats`: assets without a bar have their
+    last one again.
     """
 
     market: Market
+    repeats: bool
     volatility: dict[int, FloatArray]
 
-    def __init__(self) -> None:
+    def __init__(self, *, repeats: bool = False) -> None:
         empty = np.zeros((0, 0), dtype=np.uint8)
         super().__init__(times=np.zeros(0, dtype=np.int64), timestamps=[], assets=(), prices={}, present=empty)
         self.__dict__.update(
-            column_of={}, market=_market([np.zeros(0, dtype=np.int64)] * 3, [np.zeros((0, 0))] * len(FIELDS)), volatility={}
+            repeats=repeats,
+            column_of={},
+            market=_market([np.zeros(0, dtype=np.int64)] * 3, [np.zeros((0, 0))] * len(FIELDS)),
+            volatility={},
         )
         self._allocate(_FIRST_ROWS, ())
 
@@ -122,6 +127,8 @@ class GrowingPanels(Panels):
             panel: FloatArray = getattr(self.market, name)
             panel[row] = math.nan
             panel[row, columns] = [quote[name] for quote in quotes.values()]
+        if self.repeats and row:
+            self._repeat(row)
         for panel in self.signals.values():
             panel[row] = math.nan
         for asset, values in signals.items():
@@ -129,6 +136,17 @@ class GrowingPanels(Panels):
                 self.signals[name][row, self.column_of[asset]] = value
         for lookback in self.volatility:
             self._measure(lookback, row + 1)
+
+    def _repeat(self, row: int) -> None:
+        """Give an asset without a bar its last one again, its close as vwap, as `lower_market` does for all bars of a feed."""
+        market = self.market
+        vwap: FloatArray = getattr(market, "vwap")  # noqa: B009 - here it is never None
+        missing = np.isnan(market.close[row])
+        last_close = np.where(np.isnan(market.close[row - 1]), vwap[row - 1], market.close[row - 1])
+        for name in ("open", "high", "low", "volume"):
+            panel: FloatArray = getattr(market, name)
+            panel[row, missing] = panel[row - 1, missing]
+        vwap[row, missing] = last_close[missing]
 
     def begin(self, time: int, timestamp: datetime, session: int, flags: int, zone: str | None) -> None:
         """Let the bar that was written be the current one. time: ns UTC."""

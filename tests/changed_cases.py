@@ -149,7 +149,8 @@ def plain_orders(case: Case) -> Case:
         options = {name: value for name, value in action[-1].items() if name in kept}
         return [(*action[:-1], {**options, "reduce_only": False})]
 
-    settings = _without(case.settings, "round_to_tick", "entry_order_priority", "share_type")
+    uneven = ("stop_limit_fill", "slippage_bound")  # a bar that closes at its open has not risen; a sale has no bound beside its limit
+    settings = _without(case.settings, "round_to_tick", "entry_order_priority", "share_type", *uneven)
     return replace(
         case,
         script=_acted(case, change),

@@ -10,7 +10,7 @@ from math import isnan
 from ._jit import kernel
 from .codes import BarFlag, ExitReason, InitialMark, PriceField, Stage, TradeStatus
 from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
-from .fill import market_price
+from .fill import last_close, market_price
 from .freecash import settle
 from .ledger import Bar, Item, Ledger
 from .margin import CASH_TOLERANCE, DUST, initial_requirement, locked_value, maintenance_requirement, opening_quantity
@@ -117,7 +117,7 @@ def _place_marks(params: Record, position: Record, price: float, high: float, lo
     position["high_water_mark"] = price
     position["low_water_mark"] = price
     source = params["initial_mark"]
-    if source == InitialMark.BAR_CLOSE:
+    if source == InitialMark.BAR_CLOSE and not isnan(close):
         position["high_water_mark"] = close
         position["low_water_mark"] = close
     elif source == InitialMark.BAR_HIGH:
@@ -189,13 +189,17 @@ def _change_position(ledger: Ledger, item: Item, fill: Record, trade: Record) ->
 
 
 @kernel
-def _settle_variation(position: Record, held: float, quantity: float, price: float, multiplier: float) -> float:
+def _settle_variation(position: Record, held: float, quantity: float, price: float, multiplier: float, settles_all: bool) -> float:  # noqa: FBT001
     """Return what a future's fill pays for the part that it closes, and move the basis [money].
 
-    position: in-out. held, quantity: signed, before the fill. price: of the fill. multiplier: money per point and unit.
+    position: in-out. held, quantity: signed, before the fill. price: of the fill. multiplier: money per point and unit. settles_all:
+    a fill that adds settles what was held before.
     """
     paid = position["basis"]
     if held * quantity >= 0.0:
+        if settles_all and held != 0.0:
+            position["basis"] = price
+            return held * (price - paid) * multiplier  # type: ignore[no-any-return]
         position["basis"] = price if held == 0.0 else average(held, paid, quantity, price)
         return 0.0
     opening = opening_quantity(held, quantity)
@@ -215,7 +219,8 @@ def _move_cash(state: Record, params: Record, position: Record, contract: Record
     quantity = fill["quantity"]
     before = state["cash"]
     if contract["settles"] == 1:
-        paid = _settle_variation(position, position["quantity"], quantity, fill["price"], contract["multiplier"])
+        held, settles_all = position["quantity"], params["open_cash_check"] == 1
+        paid = _settle_variation(position, held, quantity, fill["price"], contract["multiplier"], settles_all)
         cash = before + paid - fill["commission"]
     else:
         value = notional(quantity, fill["price"], contract["multiplier"])
@@ -316,15 +321,28 @@ def _widen(position: Record, high: float, low: float, close: float, number: int)
 
 
 @kernel
+def _unpriced_mark(position: Record, bar: Bar, asset: int, again: bool) -> float:  # noqa: FBT001
+    """Return the mark of a position whose asset (column) has no bar: as before, or the last close where orders may trade on it again.
+
+    position: in-out. bar: in. again: they may.
+    """
+    if again:
+        position["current_price"] = last_close(bar, asset)
+    return position["current_price"]  # type: ignore[no-any-return]
+
+
+@kernel
 def _settle_futures(ledger: Ledger, bar: Bar) -> None:
     """Pay the variation of futures since the last settlement into cash (ledger: in-out, bar: in)."""
-    state = ledger.state[0]
+    state, again = ledger.state[0], ledger.params[0]["last_bar_again"] == 1
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
         if asset < 0 or ledger.contracts[asset]["settles"] == 0:
             continue
         position = ledger.positions[asset]
-        if not isnan(bar.close[asset]):
+        if isnan(bar.close[asset]):
+            _unpriced_mark(position, bar, asset, again)
+        else:
             position["current_price"] = bar.close[asset]
         state["cash"] += position["quantity"] * (position["current_price"] - position["basis"]) * ledger.contracts[asset]["multiplier"]
         position["basis"] = position["current_price"]
@@ -348,14 +366,14 @@ def mark(ledger: Ledger, bar: Bar) -> None:
     equity = state["cash"]
     initial = maintenance = shorts = 0.0
     # Settings and clock are read once: a store to a position may alias them, so the compiler would load them again for each.
-    requirements, extreme = params["leverage"] == 1, params["marks_extreme"] == 1
+    requirements, extreme, again = params["leverage"] == 1, params["marks_extreme"] == 1, params["last_bar_again"] == 1
     price_field, number = PriceField.CLOSE.value if at_close else params["price_field"], state["bar"]
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
         position = ledger.positions[asset]
-        price = market_price(price_field, bar, asset) if at_pass else bar.close[asset]
+        price = market_price(price_field, bar, asset, bar.close[asset]) if at_pass else bar.close[asset]
         if isnan(price):
-            price = position["current_price"]
+            price = _unpriced_mark(position, bar, asset, again)
         else:
             position["current_price"] = price
             if closing:

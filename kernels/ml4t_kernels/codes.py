@@ -87,6 +87,7 @@ class OrderReason(IntEnum):
     HALTED = 18
     SUBMISSION_CHECK = 19
     RESERVATION = 20
+    GROUP_ENDED = 21
 
 
 class TimeInForce(IntEnum):
@@ -180,6 +181,7 @@ class BracketPriority(IntEnum):
     LIMIT_FIRST = 1
     NEAREST = 2
     STOP_ALWAYS = 3
+    SUBMISSION = 4
 
 
 class ShortCashPolicy(IntEnum):

@@ -9,21 +9,37 @@ from .codes import LimitFill, OrderType, PriceField, TrailUpdate
 from .dtypes import NO_PRICE, Record
 from .ledger import Bar, Quote
 
-__all__ = ["base_price", "is_satisfied", "market_price", "move_trail", "quote_for", "rests"]
+__all__ = ["base_price", "fills_at_stop", "is_satisfied", "last_close", "market_price", "move_trail", "quote_for", "rests"]
 
 
 @kernel
-def market_price(price_field: int, bar: Bar, asset: int) -> float:
-    """Return the price of market orders of an asset (column) on a bar (in), NaN when it is not priced (price_field: code PriceField)."""
-    close = bar.close[asset]
+def market_price(price_field: int, bar: Bar, asset: int, close: float) -> float:
+    """Return the price of market orders of an asset (column) on a bar (in), NaN when it is not priced.
+
+    price_field: code PriceField. close: the bar's, or that of the asset's last bar.
+    """
     if price_field == PriceField.CLOSE or isnan(close):
-        return close  # type: ignore[no-any-return]
+        return close
     if price_field == PriceField.OPEN:
         return bar.open[asset]  # type: ignore[no-any-return]
     if price_field == PriceField.MID:
         return (bar.high[asset] + bar.low[asset]) / 2.0  # type: ignore[no-any-return]
     price = bar.vwap[asset]
-    return close if isnan(price) else price  # type: ignore[no-any-return]
+    return close if isnan(price) else price
+
+
+@kernel
+def last_close(bar: Bar, asset: int) -> float:
+    """Return the last close of an asset (column) that has no bar (in): with `last_bar_again` it stands in the place of the vwap."""
+    return bar.vwap[asset]  # type: ignore[no-any-return]
+
+
+@kernel
+def _sees_last_bar(params: Record, order: Record) -> bool:
+    """Tell whether an order of an asset without a bar sees its last bar: one with a level, or a market order that saw one (all in)."""
+    kind = order["order_type"]
+    known = kind == OrderType.MARKET and order["moved_bar"] != 0
+    return params["last_bar_again"] == 1 and (known or OrderType.LIMIT <= kind <= OrderType.TRAILING_STOP)  # type: ignore[no-any-return]
 
 
 @kernel
@@ -36,7 +52,9 @@ def quote_for(params: Record, order: Record, bar: Bar, current_bar: int) -> Quot
     """
     asset = order["asset"]
     close = bar.close[asset]
-    market = bar.open[asset] if order["at_open"] == 1 else market_price(params["price_field"], bar, asset)
+    if isnan(close) and _sees_last_bar(params, order):
+        close = last_close(bar, asset)
+    market = bar.open[asset] if order["at_open"] == 1 else market_price(params["price_field"], bar, asset, close)
     if order["active_bar"] != current_bar:
         return Quote(market, bar.open[asset], bar.open[asset], bar.high[asset], bar.low[asset], close, bar.volume[asset])
     if params["submission_close_only"] == 1 or order["order_type"] == OrderType.TRAILING_STOP:
@@ -92,6 +110,8 @@ def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, n
         return stop, 1
     # Where the price went after the stop is known for the close only.
     reached = quote.close <= limit if buys else quote.close >= limit
+    if params["stop_limit_turn"] == 1 and buys == (quote.open <= quote.close):
+        reached = False
     return (limit if reached else NO_PRICE), 1
 
 
@@ -150,6 +170,18 @@ def is_satisfied(order: Record, gap: float, number: int) -> bool:
     stop = order["stop_price"]
     reached = (gap >= stop) if buys else (gap <= stop)
     return reached and (within or kind != OrderType.STOP_LIMIT)  # type: ignore[no-any-return]
+
+
+@kernel
+def fills_at_stop(order: Record, quote: Quote, base: float, number: int) -> bool:
+    """Tell whether a stop-limit order fills at its stop, which the bar reached later than its gap price.
+
+    order, quote: in. base: price at which it trades. number: of the bar.
+    """
+    stop = order["stop_price"]
+    if order["order_type"] != OrderType.STOP_LIMIT or base != stop or rests(order, number):
+        return False
+    return quote.gap < stop if order["quantity"] > 0.0 else quote.gap > stop  # type: ignore[no-any-return]
 
 
 @kernel

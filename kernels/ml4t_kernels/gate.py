@@ -7,7 +7,7 @@ from .codes import OrderReason
 from .commission import commission, raw_commission
 from .dtypes import Record
 from .ledger import Item, Ledger
-from .margin import available_cash, check_buying_power, check_cash, check_short, locked_value, opening_quantity
+from .margin import available_cash, check_buying_power, check_cash, check_short, free_margin, locked_value, opening_quantity
 from .orders import LEAST_QUANTITY
 from .participation import rounded_down
 
@@ -61,7 +61,10 @@ def check_money(state: Record, params: Record, item: Item, quantity: float, pric
         return refused, 0.0, 0.0
     cash = state["cash"]
     if params["open_cash_check"] == 1 and opening > 0.0:
-        have = cash - quantity * price * multiplier - cost
+        if params["leverage"] == 1:
+            have = free_margin(state, position, contract, quantity, price, cost)
+        else:
+            have = cash - quantity * price * multiplier - cost
         return (OrderReason.INSUFFICIENT_CASH.value if have < 0.0 else OrderReason.NONE.value), 0.0, have
     locked = state["short_value"]
     if params["short_cash_policy"] != 0 and held < 0.0 and opening > 0.0 and quantity > 0.0:

@@ -9,7 +9,7 @@ from .codes import BarFlag, BracketPriority, ChildActivation, OrderReason, Order
 from .dtypes import Record
 from .fill import base_price, is_satisfied, move_trail, quote_for, rests
 from .ledger import Bar, Ledger, Quote
-from .orders import end, has_nothing_left
+from .orders import cancel_group, end, has_nothing_left
 
 __all__ = ["is_due", "release_siblings", "trades_at_open", "wake_children", "yields"]
 
@@ -75,9 +75,9 @@ def _goes_before(ledger: Ledger, other: Record, gap: float, order: Record, own_g
 @kernel
 def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
     """Tell whether another member of the group trades in this pass before the order (all in; gap: its gap price)."""
-    if not _has_level(order):
-        return False
     state, params = ledger.state[0], ledger.params[0]
+    if not _has_level(order) or params["bracket_priority"] == BracketPriority.SUBMISSION:
+        return False
     number, stage = state["bar"], state["stage"]
     at_close = stage == Stage.CLOSING_EXITS or stage == Stage.CLOSING_ENTRIES
     other = ledger.orders[order["sibling_id"] - 1]
@@ -89,7 +89,7 @@ def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
             if trails and params["trail_update"] == TrailUpdate.BAR_FIRST and other["active_bar"] != number and not isnan(stop):
                 move_trail(other, quote.high, quote.low, quote.close, TrailUpdate.BAR_FIRST)
             base, _ = base_price(other, quote, params, number)
-            first = not isnan(base) and _goes_before(ledger, other, quote.gap, order, gap)
+            first = not isnan(base) and not isnan(quote.close) and _goes_before(ledger, other, quote.gap, order, gap)
             other["stop_price"] = stop
             if first:
                 return True
@@ -135,7 +135,14 @@ def wake_children(ledger: Ledger, order: Record, at_open: bool) -> None:  # noqa
 
 @kernel
 def release_siblings(ledger: Ledger, order: Record, quantity: float) -> None:
-    """Take a fill off what is left of the other members of its group (ledger: in-out, order: in, quantity: unsigned)."""
+    """Take a fill off what is left of the other members of its group; linked as one, cancel them.
+
+    ledger: in-out. order: in; linked as one, a child does so when it is filled. quantity: unsigned.
+    """
+    if ledger.params[0]["linked_as_one"] == 1:
+        if order["parent_id"] == 0 or order["status"] == OrderStatus.FILLED:
+            cancel_group(ledger, order, OrderReason.SIBLING_FILLED)
+        return
     other = ledger.orders[order["sibling_id"] - 1]
     while other["order_id"] != order["order_id"]:
         if other["status"] == OrderStatus.PENDING:

@@ -15,6 +15,7 @@ __all__ = [
     "check_buying_power",
     "check_cash",
     "check_short",
+    "free_margin",
     "initial_requirement",
     "locked_value",
     "maintenance_requirement",
@@ -160,3 +161,17 @@ def check_buying_power(
     if need - have > CASH_TOLERANCE * abs(need):
         return OrderReason.INSUFFICIENT_BUYING_POWER.value, need, have
     return OrderReason.NONE.value, need, have
+
+
+@kernel
+def free_margin(state: Record, position: Record, contract: Record, quantity: float, price: float, commission: float) -> float:
+    """Return what a future's fill would leave of the settled cash above the initial requirements of all positions [money].
+
+    state, position, contract: records (in). quantity: signed. price: after slippage. commission: money. The part that it closes
+    settles at the price; what is held on does not.
+    """
+    held, mark = position["quantity"], position["current_price"]
+    paid = held * (price - position["basis"]) * contract["multiplier"] if held * quantity < 0.0 else 0.0
+    others = state["initial_requirement"] - initial_requirement(contract, held, mark)
+    cash = state["cash"] + paid - commission
+    return cash - others - initial_requirement(contract, held + quantity, price)  # type: ignore[no-any-return]

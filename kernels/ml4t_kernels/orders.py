@@ -18,6 +18,7 @@ __all__ = [
     "NO_ORDER",
     "NO_ROOM",
     "cancel",
+    "cancel_group",
     "cancel_orphans",
     "cancel_since",
     "drop_finished",
@@ -69,13 +70,33 @@ def finish(state: Record, order: Record, status: int, reason: int) -> None:
 
 @kernel
 def end(ledger: Ledger, order: Record, status: int, reason: int) -> None:
-    """End an order, and with it the children that still wait for a fill.
+    """End an order that is not filled, and with it the children that still wait for it; linked as one, its whole group.
 
     ledger, order: in-out. status: code OrderStatus. reason: code OrderReason.
     """
     finish(ledger.state[0], order, status, reason)
-    if order["has_children"] == 1:
+    if ledger.params[0]["linked_as_one"] == 1 and (order["sibling_id"] != 0 or order["parent_id"] != 0):
+        cancel_group(ledger, order, OrderReason.GROUP_ENDED)
+    elif order["has_children"] == 1:
         cancel_orphans(ledger)
+
+
+@kernel
+def cancel_group(ledger: Ledger, order: Record, reason: int) -> None:
+    """Cancel the other members of an order's group, the parent that it waits for, and their children (ledger: in-out, order: in).
+
+    reason: code OrderReason.
+    """
+    state = ledger.state[0]
+    if order["parent_id"] != 0 and ledger.orders[order["parent_id"] - 1]["status"] == OrderStatus.PENDING:
+        finish(state, ledger.orders[order["parent_id"] - 1], OrderStatus.CANCELLED, reason)
+    if order["sibling_id"] != 0:
+        other = ledger.orders[order["sibling_id"] - 1]
+        while other["order_id"] != order["order_id"]:
+            if other["status"] == OrderStatus.PENDING:
+                finish(state, other, OrderStatus.CANCELLED, reason)
+            other = ledger.orders[other["sibling_id"] - 1]
+    cancel_orphans(ledger)
 
 
 @kernel
@@ -195,14 +216,14 @@ def set_terms(
 
 @kernel
 def link_child(ledger: Ledger, parent_row: int, child_row: int) -> None:
-    """Let an order wait for the first fill of another (ledger: in-out, parent_row, child_row: order ids - 1)."""
+    """Let an order wait for another's first fill, linked as one for its last (ledger: in-out, parent_row, child_row: order ids - 1)."""
     state = ledger.state[0]
     parent, child = ledger.orders[parent_row], ledger.orders[child_row]
     child["parent_id"] = parent["order_id"]
     if child["status"] != OrderStatus.PENDING:
         return
     parent["has_children"] = 1
-    if parent["filled_quantity"] != 0.0:
+    if parent["filled_quantity"] != 0.0 and (ledger.params[0]["linked_as_one"] == 0 or parent["status"] == OrderStatus.FILLED):
         if child["reduce_only"] == 1:
             child["position_id"] = ledger.positions[child["asset"]]["position_id"]
     elif parent["status"] == OrderStatus.PENDING:
@@ -214,8 +235,13 @@ def link_child(ledger: Ledger, parent_row: int, child_row: int) -> None:
 
 @kernel
 def join_siblings(ledger: Ledger, row: int, other_row: int) -> None:
-    """Put an order into the one-cancels-other group of another (ledger: in-out, row, other_row: order ids - 1)."""
+    """Put an order into the one-cancels-other group of another (ledger: in-out, row, other_row: order ids - 1).
+
+    Linked as one, an order that was refused at its submission on this bar has taken its group with it, and there is none to join.
+    """
     order, other = ledger.orders[row], ledger.orders[other_row]
+    if ledger.params[0]["linked_as_one"] == 1 and other["status"] == OrderStatus.REJECTED and other["created_bar"] == order["created_bar"]:
+        return
     after = other["sibling_id"]
     order["sibling_id"] = other["order_id"] if after == 0 else after
     other["sibling_id"] = order["order_id"]

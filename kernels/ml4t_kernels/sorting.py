@@ -29,7 +29,7 @@ def sort_entries(ledger: Ledger, bar: Bar) -> None:
     for place in range(count):
         order = ledger.orders[ledger.live[place]]
         asset = order["asset"]
-        price = market_price(field, bar, asset)
+        price = market_price(field, bar, asset, bar.close[asset])
         value = abs(remaining_quantity(order) * price * ledger.contracts[asset]["multiplier"])
         keys[place] = inf if isnan(value) else (-value if descending else value)
     places = np.argsort(keys, kind="mergesort")

@@ -13,7 +13,7 @@ from .account import apply_fill, write_fill
 from .basis import add_commission, move_basis
 from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
 from .dtypes import NO_PRICE, Record
-from .fill import base_price, is_satisfied, move_trail, quote_for
+from .fill import base_price, fills_at_stop, is_satisfied, move_trail, quote_for
 from .gate import affordable, check_limits, check_money, commission_of, is_for_money
 from .impact import impact
 from .ledger import Bar, Item, Ledger, Quote
@@ -47,6 +47,8 @@ def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record) -> bool:
     if terms == TimeInForce.DAY or terms == TimeInForce.GTD:
         session = bar.record[0]["session"] + 1
         late = terms == TimeInForce.GTD and bar.record[0]["time"] > order["good_till"]
+        if late and ledger.params[0]["last_bar_again"] == 1 and isnan(bar.close[order["asset"]]):
+            late = False
         if terms == TimeInForce.DAY:
             if order["session"] == 0:
                 order["session"] = session
@@ -154,18 +156,27 @@ def _capped(item: Item, quantity: float, base: float, volume: float) -> float:
 
 
 @kernel
-def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float, volume: float) -> float:
+def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float, quote: Quote) -> float:
     """Return the price after impact and slippage (steps 5 and 6); inf when it waits, NaN when a user's function failed (all in)."""
-    order, asset = item.order, item.order["asset"]
-    moved = impact(item.cost, quantity, base, volume)
+    params, order, asset = ledger.params[0], item.order, item.order["asset"]
+    moved = impact(item.cost, quantity, base, quote.volume)
     moved = base + moved if quantity > 0.0 else base - moved
-    slippage = per_unit(item.cost, asset, quantity, moved, volume, bar.ask[asset] - bar.bid[asset])
+    slippage = per_unit(item.cost, asset, quantity, moved, quote.volume, bar.ask[asset] - bar.bid[asset])
     of_rule = order["rule"] != 0 and base == order["rule_price"] and order["created_bar"] == ledger.state[0]["bar"]
-    if ledger.params[0]["slip_rule_prices"] == 0 and of_rule:
+    if params["slip_rule_prices"] == 0 and of_rule:
         slippage = 0.0
-    if ledger.params[0]["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
+    if params["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
         slippage = 0.0
-    return fill_price(base, moved, slippage, quantity, order["limit_price"], ledger.params[0]["beyond_limit"])
+    limit = order["limit_price"]
+    if params["slippage_in_range"] == 1:
+        if fills_at_stop(order, quote, base, ledger.state[0]["bar"]):
+            limit = NO_PRICE
+        moved, slippage = fill_price(base, moved, slippage, quantity, NO_PRICE, params["beyond_limit"]), 0.0
+        if quantity > 0.0 and moved > bar.high[asset]:
+            moved = max(bar.high[asset], base)
+        elif quantity < 0.0 and isnan(limit) and moved < bar.low[asset]:
+            moved = min(bar.low[asset], base)
+    return fill_price(base, moved, slippage, quantity, limit, params["beyond_limit"])
 
 
 @kernel
@@ -211,8 +222,9 @@ def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at
     emptied = order["reduce_only"] == 1 and item.position["quantity"] == 0.0
     if was_cut or emptied or has_nothing_left(order):
         finish(ledger.state[0], order, OrderStatus.FILLED, OrderReason.NONE)
-    if order["has_children"] == 1 and not flips:  # before others end, which cancels all children that can never wake
-        wake_children(ledger, order, at_open)
+    as_one = ledger.params[0]["linked_as_one"] == 1
+    if order["has_children"] == 1 and (order["status"] == OrderStatus.FILLED if as_one else not flips):
+        wake_children(ledger, order, at_open)  # before others end, which cancels all children that can never wake
     if emptied and order["parent_id"] != 0:
         parent = ledger.orders[order["parent_id"] - 1]
         if parent["status"] == OrderStatus.PENDING:
@@ -220,26 +232,55 @@ def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at
             end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
     if order["sibling_id"] != 0:
         release_siblings(ledger, order, abs(quantity))
-    if order["status"] == OrderStatus.PENDING and order["time_in_force"] == TimeInForce.IOC and not flips:
-        finish(ledger.state[0], order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
 
 
 @kernel
 def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
-    """End a turn without a fill: what had to trade at once expires, a trailing stop moves on (ledger, order: in-out, bar: in)."""
+    """End a turn that leaves an order pending: what had to trade at once expires, a trailing stop moves on.
+
+    ledger, order: in-out. bar: in. A market order keeps in mind that it has seen a bar of its asset.
+    """
     terms, number = order["time_in_force"], ledger.state[0]["bar"]
     if terms == TimeInForce.IOC or terms == TimeInForce.FOK:
         end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
-    elif (
-        order["order_type"] == OrderType.TRAILING_STOP
-        and order["moved_bar"] != number + 1
-        and order["filled_bar"] != number + 1
-        and order["active_bar"] != number
-    ):
+    elif order["order_type"] == OrderType.TRAILING_STOP and order["moved_bar"] != number + 1 and order["active_bar"] != number:
+        if order["filled_bar"] == number + 1 and ledger.params[0]["trail_update"] != TrailUpdate.CLOSE:
+            return
         asset = order["asset"]
         if not isnan(bar.close[asset] + order["stop_price"]):
             move_trail(order, bar.high[asset], bar.low[asset], bar.close[asset], ledger.params[0]["trail_update"])
             order["moved_bar"] = number + 1
+    elif order["order_type"] == OrderType.MARKET and not isnan(bar.close[order["asset"]]):
+        order["moved_bar"] = number + 1
+
+
+@kernel
+def _granted(
+    ledger: Ledger,
+    item: Item,
+    quantity: float,
+    price: float,
+    cost: float,
+    maker: bool,  # noqa: FBT001
+) -> tuple[float, int, float, float]:
+    """Return how much of a quantity may trade, 0 for none, and the judgement on the whole (steps 8 and 9).
+
+    ledger, item: in. quantity: signed. price: after slippage. cost: commission [money]. maker: whether it waited in the book.
+    Returns (signed quantity, code OrderReason, need, have).
+    """
+    state, params, held = ledger.state[0], ledger.params[0], item.position["quantity"]
+    reason, need, have = check_limits(state, params, item, quantity, price)
+    if reason == OrderReason.NONE:
+        reason, need, have = check_money(state, params, item, quantity, price, cost)
+    if reason == OrderReason.NONE:
+        return quantity, reason, need, have
+    granted = 0.0
+    if is_for_money(reason) and item.order["time_in_force"] != TimeInForce.FOK:
+        if params["partial_fills"] == 1 and need > 0.0:
+            granted = affordable(ledger, item, quantity, price, cost, need, have, maker)
+        elif params["close_refused"] == 1 and held * quantity < 0.0 and opening_quantity(held, quantity) > 0.0:
+            granted = -held
+    return granted, reason, need, have
 
 
 @kernel
@@ -272,31 +313,32 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     flips: it is the closing part of a flip.
     """
     state, params, order = ledger.state[0], ledger.params[0], item.order
-    price = _slipped(ledger, item, bar, quantity, base, quote.volume)
+    price = _slipped(ledger, item, bar, quantity, base, quote)
     if isnan(price):
         return StepStatus.HOST_FAILED.value
     if price == inf:
-        _wait(ledger, bar, order)
         return StepStatus.OK.value
     maker = order["order_type"] == OrderType.LIMIT and not is_satisfied(order, quote.gap, state["bar"])
     cost, raw = commission_of(ledger, item, quantity, price, maker)
     if isnan(cost):
         return StepStatus.HOST_FAILED.value
-    reason, need, have = check_limits(state, params, item, quantity, price)
-    was_cut = False
-    if reason == OrderReason.NONE:
-        reason, need, have = check_money(state, params, item, quantity, price, cost)
-        if is_for_money(reason) and need > 0.0 and params["partial_fills"] == 1 and order["time_in_force"] != TimeInForce.FOK:
-            quantity = affordable(ledger, item, quantity, price, cost, need, have, maker)
-            was_cut = quantity != 0.0
-    if reason != OrderReason.NONE and not was_cut:
+    granted, reason, need, have = _granted(ledger, item, quantity, price, cost, maker)
+    if granted == 0.0:
         _refuse(ledger, order, reason, need, have)
         return StepStatus.OK.value
+    was_cut = reason != OrderReason.NONE
     if was_cut:
+        quantity = granted
         cost, raw = commission_of(ledger, item, quantity, price, maker)
+        if isnan(cost):
+            return StepStatus.HOST_FAILED.value
+    # A cut order has what it can have; one that only closes stays refused.
+    refused = was_cut and (params["partial_fills"] == 0 or need == 0.0)
     at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
     _record_fill(ledger, item, bar, quantity, price, base, cost, raw)
-    _settle_order(ledger, item, quantity, was_cut, at_open, flips)
+    _settle_order(ledger, item, quantity, was_cut and not refused, at_open, flips)
+    if refused:
+        _refuse(ledger, order, reason, need, have)
     return StepStatus.OK.value
 
 
@@ -345,4 +387,7 @@ def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
         _wait(ledger, bar, order)
         return StepStatus.OK.value
     own_ledger = ledger.params[0]["clearing"] != 0
-    return _clear(ledger, bar, item, quote, base, quantity) if own_ledger else _trade_parts(ledger, bar, item, quote, base, quantity)
+    status = _clear(ledger, bar, item, quote, base, quantity) if own_ledger else _trade_parts(ledger, bar, item, quote, base, quantity)
+    if status == StepStatus.OK and order["status"] == OrderStatus.PENDING:
+        _wait(ledger, bar, order)
+    return status

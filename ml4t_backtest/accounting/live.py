@@ -13,7 +13,7 @@ from ml4t_backtest.contracts import AssetClass
 from ml4t_backtest.handles import PositionBook
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_backtest.models.checks import finite
-from ml4t_backtest.types import OrderReason
+from ml4t_backtest.types import OrderReason, OrderType
 from ml4t_kernels import codes
 
 if TYPE_CHECKING:
@@ -191,6 +191,12 @@ class LedgerGatekeeper(Gatekeeper):
         known = facts["volume"] if volume is None else volume
         moved, slippage = self._moved(column, quantity, price, math.nan if known is None else known)
         limit = getattr(order, "limit_price", None)
+        in_range = bool(self.account._store.params[0]["slippage_in_range"])
+        if in_range and getattr(order, "order_type", None) is OrderType.STOP_LIMIT and price == getattr(order, "stop_price", None):
+            limit = None
+        if in_range:
+            free = float(fill_price(price, moved, slippage, quantity, math.nan, codes.BeyondLimit.LIMIT))
+            moved, slippage = self._in_range(column, free, price, quantity, bounded=limit is not None), 0.0
         # An order that would wait for a better price would then trade at its limit at most.
         beyond = codes.BeyondLimit(int(self.account._store.params["beyond_limit"][0]))
         beyond = codes.BeyondLimit.LIMIT if beyond is codes.BeyondLimit.WAIT else beyond
@@ -198,6 +204,15 @@ class LedgerGatekeeper(Gatekeeper):
         commission = self._commission(column, quantity, paid)
         finite(f"costs of an order of {order.asset!r}", price=paid, commission=commission)
         return paid, commission
+
+    def _in_range(self, column: int, paid: float, price: float, quantity: float, *, bounded: bool) -> float:
+        """Return a price that slippage has not moved out of the range of the bar; of a sale bounded by a limit that is enough."""
+        market, row = self.account._store.market, int(self.account._store.columns.row[0])
+        if row < 0 or math.isnan(market.close[row, column]):
+            return paid
+        if quantity > 0.0:
+            return min(paid, max(float(market.high[row, column]), price))
+        return paid if bounded else max(paid, min(float(market.low[row, column]), price))
 
     def _moved(self, column: int, quantity: float, price: float, volume: float) -> tuple[float, float]:
         """Return the price after impact, and the slippage per unit from there."""
@@ -247,7 +262,7 @@ class LedgerGatekeeper(Gatekeeper):
         return answer
 
     def _ask(self, asset: str, quantity: float, price: float, commission: float) -> Verdict:
-        from ml4t_kernels.margin import opening_quantity
+        from ml4t_kernels.margin import free_margin, opening_quantity
 
         verdict = super()._ask(asset, quantity, price, commission)
         params = self.account._store.params[0]
@@ -256,8 +271,10 @@ class LedgerGatekeeper(Gatekeeper):
         if params["skip_cash_check"]:
             return Verdict(True, "", OrderReason.NONE, 0.0, 0.0)
         if params["open_cash_check"]:
-            multiplier = float(self.account.terms_of(asset)["multiplier"])
-            have = self.account.cash - quantity * price * multiplier - commission
+            terms = self.account.terms_of(asset)
+            have = self.account.cash - quantity * price * float(terms["multiplier"]) - commission
+            if params["leverage"]:
+                have = float(free_margin(self.account._store.state[0], self.account.holding(asset), terms, quantity, price, commission))
             if opening_quantity(self.account.get_position_quantity(asset), quantity) > 0.0 and have < 0.0:
                 text = f"Insufficient cash (open cash check): it would leave ${have:,.2f}"
                 return Verdict(False, text, OrderReason.INSUFFICIENT_CASH, 0.0, have)

@@ -19,19 +19,24 @@ __all__ = [
     "InitialHwmSource",
     "LateAssetPolicy",
     "LimitFill",
+    "LinkedOrders",
     "MarginCallCheck",
     "MarginCallPolicy",
+    "MissingBarOrders",
     "MissingPricePolicy",
     "RebalanceFrequency",
     "RebalanceMode",
+    "RefusedReversal",
     "ShareType",
     "ShortCashPolicy",
+    "SlippageBound",
     "SlippageFills",
     "SlippageType",
     "SplitAccounting",
     "StopGapFill",
     "StopLimitFill",
     "SubmissionBarRange",
+    "SubmissionCheckOrders",
     "TickRounding",
     "TrailStopTiming",
     "TrailUpdate",
@@ -163,9 +168,14 @@ class StopGapFill(str, Enum):
 
 
 class StopLimitFill(str, Enum):
-    """Where a stop-limit order fills on the bar that triggers it: as far as open, stop and close tell, or at its stop only."""
+    """When a stop-limit order whose limit is better than its stop fills on the bar that triggers it.
+
+    close: as far as open, stop and close tell. turned_bar: the bar has to turn from the stop to its close as well. at_stop: only at its
+    stop.
+    """
 
     CLOSE = "close"
+    TURNED_BAR = "turned_bar"
     AT_STOP = "at_stop"
 
 
@@ -205,6 +215,41 @@ class SplitAccounting(str, Enum):
     COST_BASIS = "cost_basis"
 
 
+class MissingBarOrders(str, Enum):
+    """What orders with a level do while their asset has no bar: wait, or be tested against its last bar again."""
+
+    WAIT = "wait"
+    LAST_BAR = "last_bar"
+
+
+class SlippageBound(str, Enum):
+    """What holds slippage back: nothing but a limit, or the range of the bar."""
+
+    NONE = "none"
+    BAR_RANGE = "bar_range"
+
+
+class LinkedOrders(str, Enum):
+    """How linked orders follow each other: by the quantities that fill, or as one that lives and ends together."""
+
+    BY_QUANTITY = "by_quantity"
+    AS_ONE = "as_one"
+
+
+class RefusedReversal(str, Enum):
+    """What a reversal does that cannot pay for its new side: nothing, or close the old one."""
+
+    REJECT = "reject"
+    CLOSE = "close"
+
+
+class SubmissionCheckOrders(str, Enum):
+    """Which orders the checks at submission judge."""
+
+    MARKET = "market"
+    ALL = "all"
+
+
 class TrailUpdate(str, Enum):
     """When trailing stop orders move: after the bar from its extreme, from its close, or before the test."""
 
@@ -223,12 +268,13 @@ class ChildActivation(str, Enum):
 
 
 class BracketPriority(str, Enum):
-    """Which leg goes first when one bar touches both."""
+    """Which leg goes first when one bar touches both; `submission` looks at the queue alone, where a bracket's stop stands first."""
 
     STOP_FIRST = "stop_first"
     LIMIT_FIRST = "limit_first"
     NEAREST = "nearest"
     STOP_ALWAYS = "stop_always"
+    SUBMISSION = "submission"
 
 
 class WaterMarkSource(str, Enum):

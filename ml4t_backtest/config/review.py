@@ -11,8 +11,11 @@ from ml4t_backtest.config.choices import (
     BeyondLimit,
     CashLedger,
     CommissionType,
+    MissingBarOrders,
+    RefusedReversal,
     ShareType,
     ShortCashPolicy,
+    SlippageBound,
     SlippageFills,
     SlippageType,
     SubmissionBarRange,
@@ -56,8 +59,8 @@ def review(config: BacktestConfig) -> None:
     _review_margins(config)
     if config.skip_cash_validation and config.account_type is AccountType.CASH:
         raise ValueError("skip_cash_validation would let a cash account go negative; allow short selling (account_type='crypto') with it")
-    if config.next_bar_simple_cash_check and config.allow_leverage:
-        raise ValueError("next_bar_simple_cash_check looks at cash, which contradicts allow_leverage; give one of them")
+    if config.next_bar_simple_cash_check and config.account_type is AccountType.MARGIN:
+        raise ValueError("next_bar_simple_cash_check looks at cash, which contradicts a margin account; give one of them")
     if config.cash_ledger is CashLedger.FREE_CASH:
         _review_free_cash(config)
     if config.immediate_fill and config.execution_mode is not ExecutionMode.SAME_BAR:
@@ -78,6 +81,8 @@ def _review_free_cash(config: BacktestConfig) -> None:
         "next_bar_simple_cash_check": config.next_bar_simple_cash_check,
         "split_flips": config.split_flips,
         "slippage_fills='opening'": config.slippage_fills is SlippageFills.OPENING,
+        "slippage_bound": config.slippage_bound is SlippageBound.BAR_RANGE,
+        "refused_reversal='close'": config.refused_reversal is RefusedReversal.CLOSE,
         "beyond_limit": config.beyond_limit is not BeyondLimit.LIMIT,
         "next_bar_submission_precheck": config.next_bar_submission_precheck,
         "buying_power_reservation": config.buying_power_reservation,
@@ -117,6 +122,8 @@ def doubts(config: BacktestConfig, *, warn: bool) -> list[str]:
 
 
 def _look_ahead(config: BacktestConfig) -> Iterator[str]:
+    if config.missing_bar_orders is MissingBarOrders.LAST_BAR:
+        yield "missing_bar_orders='last_bar' tests orders against bars that the strategy has seen: look-ahead where an asset misses a bar"
     if config.execution_mode is not ExecutionMode.SAME_BAR:
         return
     if config.looks_ahead:

@@ -89,6 +89,8 @@ class BacktestConfig:
     trail_update: c.TrailUpdate | str = choice("execution.trail_update", c.TrailUpdate, c.TrailUpdate.AFTER_BAR)
     child_activation: c.ChildActivation | str = choice("execution.child_activation", c.ChildActivation, c.ChildActivation.AFTER_OPEN)
     bracket_priority: c.BracketPriority | str = choice("execution.bracket_priority", c.BracketPriority, c.BracketPriority.STOP_FIRST)
+    missing_bar_orders: c.MissingBarOrders | str = choice("execution.missing_bar_orders", c.MissingBarOrders, c.MissingBarOrders.WAIT)
+    linked_orders: c.LinkedOrders | str = choice("execution.linked_orders", c.LinkedOrders, c.LinkedOrders.BY_QUANTITY)
     round_to_tick: bool = flag("execution.round_to_tick", False)
     tick_rounding: c.TickRounding | str = choice("execution.tick_rounding", c.TickRounding, c.TickRounding.PASSIVE)
     default_tick_size: float | None = optional_number("execution.default_tick_size")
@@ -113,6 +115,7 @@ class BacktestConfig:
     slippage_rate: float = number("slippage.rate", 0.001)
     slippage_fixed: float = number("slippage.fixed", 0.0)
     slippage_spread: float = number("slippage.spread", 0.0)
+    slippage_bound: c.SlippageBound | str = choice("slippage.bound", c.SlippageBound, c.SlippageBound.NONE)
     rule_exit_slippage: bool = flag("slippage.rule_exits", True)
     slippage_fills: c.SlippageFills | str = choice("slippage.fills", c.SlippageFills, c.SlippageFills.ALL)
     stop_slippage_rate: float = number("slippage.stop_rate", 0.0, most=1.0)
@@ -120,6 +123,7 @@ class BacktestConfig:
     reject_on_insufficient_cash: bool = flag("orders.reject_on_insufficient_cash", True)
     skip_cash_validation: bool = flag("orders.skip_cash_validation", False)
     partial_fills_allowed: bool = flag("orders.partial_fills_allowed", False)
+    refused_reversal: c.RefusedReversal | str = choice("orders.refused_reversal", c.RefusedReversal, c.RefusedReversal.REJECT)
     fill_ordering: c.FillOrdering | str = choice("orders.fill_ordering", c.FillOrdering, c.FillOrdering.EXIT_FIRST)
     entry_order_priority: c.EntryOrderPriority | str = choice(
         "orders.entry_order_priority", c.EntryOrderPriority, c.EntryOrderPriority.SUBMISSION
@@ -127,9 +131,13 @@ class BacktestConfig:
     split_flips: bool = flag("orders.split_flips", False)
     next_bar_submission_precheck: bool = flag("orders.next_bar_submission_precheck", False)
     next_bar_simple_cash_check: bool = flag("orders.next_bar_simple_cash_check", False)
+    submission_check_orders: c.SubmissionCheckOrders | str = choice(
+        "orders.submission_check_orders", c.SubmissionCheckOrders, c.SubmissionCheckOrders.MARKET
+    )
     buying_power_reservation: bool = flag("orders.buying_power_reservation", False)
     immediate_fill: bool = flag("orders.immediate_fill", False)
     implicit_reduce_only: bool = flag("orders.implicit_reduce_only", True)
+    exits_reduce_only: bool = flag("orders.exits_reduce_only", True)
     max_positions: int | None = whole("limits.max_positions", None, 1)
     max_position_size: float | None = optional_number("limits.max_position_size")
     max_order_size: float | None = optional_number("limits.max_order_size")

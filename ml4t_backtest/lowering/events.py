@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml4t_backtest.config import AccountType
+from ml4t_backtest.config import AccountType, MissingBarOrders
 from ml4t_backtest.frames import read_frame, time_axis
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_kernels.codes import EventKind
@@ -32,7 +32,8 @@ def lower_events(panels: Panels, events: FrameLike | None, funding: FrameLike | 
     events: columns timestamp, asset, kind ("dividend": money per unit, "split": new units for one old, "funding": rate),
     value. funding: columns timestamp, asset, rate. A time between bars means the next bar. In a column of splits 0 and 1 mean none, as
     data vendors write it. Raises ValueError for unknown
-    columns, assets and kinds, for splits <= 0, values that are no finite numbers, and funding and negative dividends in a cash account.
+    columns, assets and kinds, for splits <= 0, any split with
+    `missing_bar_orders` last_bar, values that are no finite numbers, and funding and negative dividends in a cash account.
     """
     parts = [_from_columns(panels)]
     if events is not None:
@@ -41,6 +42,8 @@ def lower_events(panels: Panels, events: FrameLike | None, funding: FrameLike | 
         parts.append(_from_frame(panels, funding, "funding", ("rate",)))
     rows = np.concatenate(parts)
     _check_values(rows, panels)
+    if config.missing_bar_orders is MissingBarOrders.LAST_BAR and (rows["kind"] == EventKind.SPLIT).any():
+        raise ValueError("missing_bar_orders 'last_bar' would test orders against prices from before a split; use 'wait' with splits")
     if config.account_type is AccountType.CASH:
         negative = (rows["kind"] == EventKind.DIVIDEND) & (rows["value"] < 0.0)
         for found, what in ((rows["kind"] == EventKind.FUNDING, "funding payments"), (negative, "negative dividends")):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml4t_backtest.config import DataFrequency
+from ml4t_backtest.config import DataFrequency, MissingBarOrders
 from ml4t_backtest.store import Market
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def lower_market(panels: Panels, config: BacktestConfig) -> Market:
         raise ValueError("execution_price 'vwap' needs a column 'vwap' in prices")
     numbers, flags = session_numbers(panels.times, calendar=config.calendar, timezone=config.timezone)
     volume = prices["volume"] if panels.has_volume else np.full_like(prices["close"], math.nan)
-    return Market(
+    market = Market(
         panels.times,
         numbers,
         flags.astype(np.int64),
@@ -42,6 +43,22 @@ def lower_market(panels: Panels, config: BacktestConfig) -> Market:
         extras.get("bid"),
         extras.get("ask"),
     )
+    if config.missing_bar_orders is MissingBarOrders.LAST_BAR and np.isnan(market.close).any():
+        return _with_last_bars(market)
+    return market
+
+
+def _with_last_bars(market: Market) -> Market:
+    """Return the market with an asset's last bar where it has none: close and quotes stay missing, the vwap is the last close."""
+    close = market.close
+    missing = np.isnan(close)
+    rows = np.where(missing, 0, np.arange(len(close))[:, np.newaxis])
+    last = np.maximum.accumulate(rows, axis=0), np.arange(close.shape[1])
+    changed = {name: np.where(missing, getattr(market, name)[last], getattr(market, name)) for name in ("open", "high", "low", "volume")}
+    changed["vwap"] = np.where(missing, close[last], close if market.vwap is None else market.vwap)
+    quotes = {name: getattr(market, name) for name in ("bid", "ask")}
+    changed |= {name: np.where(missing, math.nan, panel) for name, panel in quotes.items() if panel is not None}
+    return replace(market, **changed)
 
 
 def trading_bars(panels: Panels, config: BacktestConfig) -> Panels:

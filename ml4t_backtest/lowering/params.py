@@ -12,8 +12,12 @@ from ml4t_backtest.config import (
     AccountType,
     CashLedger,
     FillOrdering,
+    LinkedOrders,
     MarginCallCheck,
+    MissingBarOrders,
+    RefusedReversal,
     ShortCashPolicy,
+    SlippageBound,
     SlippageFills,
     SplitAccounting,
     StopGapFill,
@@ -67,6 +71,22 @@ _CODED: dict[str, tuple[Any, str]] = {
     "initial_mark": (codes.InitialMark, "initial_hwm_source"),
     "trail_timing": (codes.TrailTiming, "trail_stop_timing"),
 }
+# Field of the record -> setting, and the choice that switches it on.
+_SWITCHED: dict[str, tuple[str, Any]] = {
+    "stop_limit_at_stop": ("stop_limit_fill", StopLimitFill.AT_STOP),
+    "stop_limit_turn": ("stop_limit_fill", StopLimitFill.TURNED_BAR),
+    "slip_openings_only": ("slippage_fills", SlippageFills.OPENING),
+    "stop_at_stop": ("stop_gap_fill", StopGapFill.STOP_PRICE),
+    "trigger_close": ("trigger_price", TriggerPrice.CLOSE),
+    "splits_at_cost": ("split_accounting", SplitAccounting.COST_BASIS),
+    "slippage_in_range": ("slippage_bound", SlippageBound.BAR_RANGE),
+    "last_bar_again": ("missing_bar_orders", MissingBarOrders.LAST_BAR),
+    "linked_as_one": ("linked_orders", LinkedOrders.AS_ONE),
+    "close_refused": ("refused_reversal", RefusedReversal.CLOSE),
+    "submission_close_only": ("submission_bar_range", SubmissionBarRange.CLOSE),
+    "stop_signal_price": ("stop_level_basis", StopLevelBasis.SIGNAL_PRICE),
+    "marks_extreme": ("trail_hwm_source", WaterMarkSource.BAR_EXTREME),
+}
 
 
 def lower_params(config: BacktestConfig) -> Records:
@@ -79,9 +99,11 @@ def lower_params(config: BacktestConfig) -> Records:
     values: dict[str, Any] = {
         **{name: getattr(config, setting) for name, setting in _COPIED.items()},
         **{name: _code(kind, getattr(config, setting)) for name, (kind, setting) in _CODED.items()},
+        **{name: getattr(config, setting) is choice for name, (setting, choice) in _SWITCHED.items()},
         "max_order_size": math.inf if config.max_order_size is None else config.max_order_size,
         "max_position_size": math.inf if config.max_position_size is None else config.max_position_size,
         "max_positions": _HUGE if config.max_positions is None else config.max_positions,
+        "needs_volume": not config.trade_without_volume,
         "price_field": _code(codes.PriceField, config.price_of_market_orders),
         "same_bar": config.execution_mode is ExecutionMode.SAME_BAR,
         "leverage": leverage,
@@ -93,19 +115,10 @@ def lower_params(config: BacktestConfig) -> Records:
         else _code(codes.FillOrdering, config.fill_ordering),
         # One sweep in order of submission has no entries of its own to sort.
         "entry_priority": _code(codes.EntryPriority, config.entry_order_priority) if config.fill_ordering is FillOrdering.EXIT_FIRST else 0,
-        "stop_at_stop": config.stop_gap_fill is StopGapFill.STOP_PRICE,
-        "stop_limit_at_stop": config.stop_limit_fill is StopLimitFill.AT_STOP,
-        "slip_openings_only": config.slippage_fills is SlippageFills.OPENING,
-        "trigger_close": config.trigger_price is TriggerPrice.CLOSE,
-        "needs_volume": not config.trade_without_volume,
-        "splits_at_cost": config.split_accounting is SplitAccounting.COST_BASIS,
-        "submission_close_only": config.submission_bar_range is SubmissionBarRange.CLOSE,
         # With leverage the margin of shorts does what the policy does without.
         "short_cash_policy": 0 if leverage or config.short_cash_policy is ShortCashPolicy.CREDIT else _policy(config),
         "maintenance_basis": config.buying_power_basis == "maintenance",
         "margin_intrabar": leverage and config.margin_call_check is MarginCallCheck.INTRABAR,
-        "stop_signal_price": config.stop_level_basis is StopLevelBasis.SIGNAL_PRICE,
-        "marks_extreme": config.trail_hwm_source is WaterMarkSource.BAR_EXTREME,
         "charges_interest": any((config.cash_interest_rate, config.margin_interest_rate, config.borrow_rate)),
     }
     for name, value in values.items():

@@ -27,21 +27,24 @@ OF_ORDERS: Options = {
     "beyond_limit": ("limit", "wait", "fill"),
     "trade_without_volume": (True, False),
     "implicit_reduce_only": (True, False),
+    "exits_reduce_only": (True, True, False),
     "target_price_policy": ("skip", "use_last"),
     "tick_rounding": ("passive", "lenient"),
     "default_tick_size": (None, 0.25),
     "trail_update": ("after_bar", "close", "bar_first"),
-    "stop_limit_fill": ("close", "at_stop"),
     "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
     "split_flips": (False, True),
     "slippage_fills": ("all", "opening"),
     "entry_order_priority": ("submission", "notional_desc", "notional_asc"),
     "round_to_tick": (False, True),
     "close_at_end": (False, True),
+    "stop_limit_fill": ("close", "turned_bar", "at_stop"),
+    "slippage_bound": ("none", "bar_range"),
 }
 OF_LINKS: Options = {
     "child_activation": ("after_open", "same_bar", "next_bar", "after_market"),
-    "bracket_priority": ("stop_first", "limit_first", "nearest", "stop_always"),
+    "bracket_priority": ("stop_first", "limit_first", "nearest", "stop_always", "submission"),
+    "linked_orders": ("by_quantity", "as_one"),
     "fill_ordering": ("exit_first", "newest_exit_first"),
     "split_flips": (False, True),
 }
@@ -53,6 +56,10 @@ OF_MONEY: Options = {
     "settlement_reduces_buying_power": (True, False),
     "split_flips": (False, True),
     "slippage_fills": ("all", "opening"),
+    "refused_reversal": ("reject", "close"),
+    "next_bar_submission_precheck": (False, False, True),
+    "buying_power_reservation": (False, False, False, True),
+    "submission_check_orders": ("market", "all"),
     "max_positions": (None, 1, 2),
     "max_position_size": (None, 1_500.0, 4_000.0),
     "max_order_size": (None, 1_000.0, 3_000.0),
@@ -64,7 +71,16 @@ OF_SPOT: Options = {
     "next_bar_simple_cash_check": (False, False, True),
 }
 AGAINST_FREE_CASH = (
-    *("cash_buffer_pct", "settlement_delay", "settlement_reduces_buying_power", "next_bar_simple_cash_check"),
+    *(
+        "cash_buffer_pct",
+        "settlement_delay",
+        "settlement_reduces_buying_power",
+        "next_bar_simple_cash_check",
+        "slippage_bound",
+        "refused_reversal",
+        "next_bar_submission_precheck",
+        "buying_power_reservation",
+    ),
     *("split_flips", "slippage_fills", "beyond_limit"),
 )
 OF_LEVERAGE: Options = {
@@ -121,6 +137,10 @@ def choose_settings(pick: Chooser, recipe: Recipe, account: str) -> dict[str, An
         chosen.setdefault("short_maintenance_margin", 0.25)
     if account == "futures":
         chosen["futures_margin_rate"] = pick.one_of([0.125, 0.5])
+        if recipe.money and pick.chance(25):
+            chosen["next_bar_simple_cash_check"] = True
+    if not recipe.events and pick.chance(25):  # splits would move the prices that are seen again
+        chosen["missing_bar_orders"] = "last_bar"
     if recipe.money and account == "crypto" and "cash_ledger" not in chosen and pick.chance(10):
         chosen["skip_cash_validation"] = True
     if recipe.lots and pick.chance(30):

@@ -43,7 +43,7 @@ def test_defaults_are_the_published_ones() -> None:
     assert stored["cash"] == {"initial": 100_000.0, "buffer_pct": 0.0}
     assert stored["settlement"] == {"delay": 0, "reduces_buying_power": True}
     assert stored["commission"] == {"model": "percentage", "rate": 0.001, "per_share": 0.0, "per_trade": 0.0, "minimum": 0.0}
-    rest = {"fixed": 0.0, "spread": 0.0, "fills": "all", "rule_exits": True, "stop_rate": 0.0}
+    rest = {"fixed": 0.0, "spread": 0.0, "bound": "none", "fills": "all", "rule_exits": True, "stop_rate": 0.0}
     assert stored["slippage"] == {"model": "percentage", "rate": 0.001, **rest}
     assert stored["calendar"] == {"calendar": None, "timezone": "UTC", "data_frequency": "daily", "enforce_sessions": False}
     assert stored["position_sizing"] == {"share_type": "fractional", "lot_tolerance": 1e-9}
@@ -257,7 +257,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"maintenance_margin_per_contract": 5}, "maintenance_margin_per_contract was 5, expected one with initial_margin_per_contract"),
     ({"initial_margin_per_contract": 4, "maintenance_margin_per_contract": 5}, "was 5, expected at most initial_margin_per_contract 4"),
     ({"skip_cash_validation": True}, "skip_cash_validation would let a cash account go negative; allow short selling"),
-    ({"allow_leverage": True, "next_bar_simple_cash_check": True}, "next_bar_simple_cash_check .* contradicts allow_leverage"),
+    ({"allow_leverage": True, "next_bar_simple_cash_check": True}, "next_bar_simple_cash_check .* contradicts a margin account"),
     ({"immediate_fill": True}, "immediate_fill .* contradicts execution_mode NEXT_BAR; give SAME_BAR"),
     ({"enforce_sessions": True}, "enforce_sessions .* calendar; give one, for example calendar='NYSE'"),
 ]

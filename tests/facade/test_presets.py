@@ -66,7 +66,21 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "vectorbt_pro": ("vectorbt", {"stop_level_basis": "fill_price", "initial_hwm_source": "bar_high", "trail_stop_timing": "vbt_pro"}),
     "backtrader_strict": (
         "backtrader",
-        {"allow_leverage": False, "next_bar_submission_precheck": True, "next_bar_simple_cash_check": True},
+        {
+            "allow_leverage": False,
+            "next_bar_submission_precheck": True,
+            "submission_check_orders": "all",
+            "next_bar_simple_cash_check": True,
+            "refused_reversal": "close",
+            "bracket_priority": "submission",
+            "linked_orders": "as_one",
+            "implicit_reduce_only": False,
+            "exits_reduce_only": False,
+            "lot_tolerance": 0.0,
+            "stop_limit_fill": "turned_bar",
+            "missing_bar_orders": "last_bar",
+            "slippage_bound": "bar_range",
+        },
     ),
     "backtesting": (
         "default",

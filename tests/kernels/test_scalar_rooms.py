@@ -181,10 +181,22 @@ def test_is_satisfied(kind: OrderType, quantity: float, limit: float, stop: floa
 )
 def test_market_price(field: PriceField, expected: float) -> None:
     for form in FORMS[market_price]:
-        assert form(int(field), bar(open=9, high=13, low=8, close=10, vwap=10.25), 0) == expected
-        assert math.isnan(form(int(field), bar(close=NAN), 0))
+        assert form(int(field), bar(open=9, high=13, low=8, close=10, vwap=10.25), 0, 10.0) == expected
+        assert math.isnan(form(int(field), bar(close=NAN), 0, NAN))
     if field is PriceField.VWAP:
-        assert [form(int(field), bar(close=10, vwap=NAN), 0) for form in FORMS[market_price]] == [10.0, 10.0]
+        assert [form(int(field), bar(close=10, vwap=NAN), 0, 10.0) for form in FORMS[market_price]] == [10.0, 10.0]
+
+
+def test_what_an_order_sees_without_a_bar() -> None:
+    missing = bar(open=9, high=13, low=8, close=NAN, vwap=10, volume=500)
+    again = params(price_field=PriceField.MID, last_bar_again=1)
+    for form in FORMS[quote_for]:
+        for kind in (OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP):
+            assert tuple(form(again, order(active_bar=3, order_type=kind), missing, 4)) == (10.5, 9, 9, 13, 8, 10, 500)
+        assert tuple(form(again, order(active_bar=3, moved_bar=3), missing, 4)) == (10.5, 9, 9, 13, 8, 10, 500)
+        waits = (order(active_bar=3), order(active_bar=3, order_type=OrderType.LIMIT_ON_OPEN, moved_bar=3))
+        assert all(math.isnan(form(again, waiting, missing, 4).close) for waiting in waits)
+        assert math.isnan(form(params(), order(active_bar=3, order_type=OrderType.LIMIT), missing, 4).close)
 
 
 def test_what_an_order_sees_on_its_own_bar() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.oracle.bars import Bar, Session
@@ -21,6 +21,7 @@ class Account:
     time: int = -1
     session: Session = field(default_factory=lambda: Session(None, first=False, last=False))
     bars: dict[str, Bar] = field(default_factory=dict)  # the priced assets of the current bar
+    last_bars: dict[str, Bar] = field(default_factory=dict)  # the last one of each asset, up to now
     signals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the current bar
     positions: dict[str, OraclePosition] = field(default_factory=dict)  # in position order
     positions_opened: int = 0
@@ -37,6 +38,10 @@ class Account:
     pass_value: Any = None  # account value, requirement and short value of the running pass
     pass_requirement: Any = None
     pass_short_value: Any = None
+    pass_initial: Any = None  # the initial requirement, whatever the basis
+    shadow_bar: int | None = None  # the bar whose orders are in the shadow account
+    shadow_cash: Any = None
+    shadow: dict[str, Number] = field(default_factory=dict)
     rule_exit_bar: dict[str, int] = field(default_factory=dict)  # last bar on which a rule closed the asset's position
     spent_bar: dict[str, int] = field(default_factory=dict)  # last bar on which an order found none of the asset's volume left
     last_close: dict[str, Number] = field(default_factory=dict)
@@ -58,6 +63,14 @@ class Account:
     def quantity(self, asset: str) -> Number:
         position = self.positions.get(asset)
         return self.rules.zero if position is None else position.quantity
+
+    def bar_of(self, order: OracleOrder) -> Bar | None:
+        """The bar that an order may trade on: its asset's, or with `missing_bar_orders` the last one again, without quotes and vwap."""
+        bar = self.bars.get(order.asset)
+        sees = order.order_type in ("limit", "stop", "stop_limit", "trailing_stop") or (order.order_type == "market" and order.saw_bar)
+        if bar is not None or self.rules.settings.missing_bar_orders == "wait" or not sees or order.asset not in self.last_bars:
+            return bar
+        return replace(self.last_bars[order.asset], bid=None, ask=None, vwap=None)
 
     def position_number(self, asset: str) -> int | None:
         position = self.positions.get(asset)
@@ -110,10 +123,13 @@ class Account:
         return value
 
     def mark(self, price: Callable[[Bar], Number]) -> None:
-        """Take a price of the bar where there is one."""
+        """Take a price of the bar where there is one; orders that traded on the last bar again leave its close."""
+        again = self.rules.settings.missing_bar_orders == "last_bar"
         for asset, position in self.positions.items():
             if asset in self.bars:
                 position.current_price = price(self.bars[asset])
+            elif again:
+                position.current_price = self.last_bars[asset].close
 
     def mark_and_value(self) -> None:
         """Step 5: take the close where there is one, then value cash and positions in position order."""
@@ -172,11 +188,26 @@ class Account:
             self.cash_flows.append(CashFlow(self.bar_index, asset, kind, amount))
 
     def end(self, order: OracleOrder, status: Any, reason: str | None) -> None:
-        """The order is no longer pending; children that still wait for it are cancelled with it."""
-        order.status, order.reason, order.ended_time = status, reason, self.time
-        for child in self.pending:
-            if child.parent == order.order_id and child.dormant and child.status == "pending":
-                self.end(child, "cancelled", "PARENT_NOT_FILLED")
+        """The order is no longer pending; what is linked as one ends with an order that is not filled."""
+        self.stop([order], status, reason)
+        if status != "filled" and self.rules.settings.linked_orders == "as_one":
+            parent = [] if order.parent is None else [self.orders[order.parent - 1]]
+            linked = [*parent, *self.members(order)]
+            self.stop([other for other in linked if other.status == "pending"], "cancelled", "GROUP_ENDED")
+
+    def members(self, order: OracleOrder) -> list[OracleOrder]:
+        """The other pending orders of the order's group."""
+        if order.group is None:
+            return []
+        return [other for other in self.pending if other.group == order.group and other is not order and other.status == "pending"]
+
+    def stop(self, orders: list[OracleOrder], status: Any, reason: str | None) -> None:
+        """These orders are no longer pending; children that still wait for one of them are cancelled with it."""
+        for order in orders:
+            order.status, order.reason, order.ended_time = status, reason, self.time
+        for order in orders:
+            waiting = [child for child in self.pending if child.parent == order.order_id and child.dormant and child.status == "pending"]
+            self.stop(waiting, "cancelled", "PARENT_NOT_FILLED") if waiting else None
 
     def drop_finished_orders(self) -> None:
         self.pending = [order for order in self.pending if order.status == "pending"]

@@ -14,6 +14,7 @@ from tests.oracle.new_orders import new_order
 from tests.oracle.numbers import Number, convert, signed, steps_down
 from tests.oracle.offers import trail_level
 from tests.oracle.records import LIMITED, ORDER_TYPES, STOPPED, OracleOrder, OraclePosition, OrderType
+from tests.oracle.screening import screen
 
 UNBOUNDED = 1e100  # the quantity of an order for all that the account can pay
 
@@ -87,6 +88,7 @@ class Broker:
         order.time_in_force, order.good_till = tif, good_till
         self._link(order, parent, oco)
         self._reject_at_once(order)
+        screen(self._account, order)
         return order.order_id
 
     def _all(self, asset: str, quantity: float, order_type: OrderType, reduce_only: bool | None) -> int | None:
@@ -131,8 +133,10 @@ class Broker:
         return order
 
     def _link(self, order: OracleOrder, parent: int | None, oco: int | None) -> None:
-        if oco is not None:
-            member = self._account.orders[oco - 1]
+        member = None if oco is None else self._account.orders[oco - 1]
+        as_one = self._rules.settings.linked_orders == "as_one"
+        gone = member is not None and as_one and member.status == "rejected" and member.created_bar == order.created_bar
+        if member is not None and not gone:
             if member.group is None:
                 member.group = member.order_id
             order.group = member.group
@@ -145,11 +149,11 @@ class Broker:
         blocked = account.rule_exit_bar.get(asset) == account.bar_index and asset not in account.positions
         lots = self._whole_lots(asset, abs(order.quantity))
         if lots == 0 and order.quantity != -account.quantity(asset):
-            account.end(order, "rejected", "ROUNDS_TO_ZERO")
+            account.stop([order], "rejected", "ROUNDS_TO_ZERO")
         elif blocked and not self._rules.settings.allow_reentry_on_exit_bar:
-            account.end(order, "rejected", "REENTRY_BLOCKED")
+            account.stop([order], "rejected", "REENTRY_BLOCKED")
         elif parent_ended(account, order):
-            account.end(order, "cancelled", "PARENT_NOT_FILLED")
+            account.stop([order], "cancelled", "PARENT_NOT_FILLED")
         account.drop_finished_orders()
 
     def bracket(
@@ -167,12 +171,18 @@ class Broker:
         if entry is None:
             return None
         opposite_quantity = -self._number(quantity, "quantity")
-        target = self.submit(asset, opposite_quantity, "limit", limit_price=take_profit, reduce_only=True, parent=entry)
-        assert target is not None
-        self._account.orders[target - 1].target = True
-        stop = self.submit(asset, opposite_quantity, "stop", stop_price=stop_loss, reduce_only=True, parent=entry, oco=target)
-        assert stop is not None
-        return entry, target, stop
+        legs: dict[str, int] = {}
+        stop_stands_first = self._rules.settings.bracket_priority == "submission"
+        for kind in ("stop", "limit") if stop_stands_first else ("limit", "stop"):
+            price = {"stop_price": stop_loss} if kind == "stop" else {"limit_price": take_profit}
+            other = next(iter(legs.values()), None)
+            reduces = self._rules.settings.exits_reduce_only
+            leg = self.submit(asset, opposite_quantity, kind, reduce_only=reduces, parent=entry, oco=other, **price)  # type: ignore[arg-type]
+            assert leg is not None
+            legs[kind] = leg
+        self._account.orders[legs["limit"] - 1].target = True
+        self._account.orders[legs["stop"] - 1].exit_reason = "stop_loss"
+        return entry, legs["limit"], legs["stop"]
 
     def update(
         self,
@@ -217,9 +227,9 @@ class Broker:
         return True
 
     def close(self, asset: str) -> int | None:
-        """A reduce-only market order for the whole position; nothing when there is none."""
+        """A market order for the whole position, reduce-only unless nothing is so by itself; nothing when there is none."""
         self._require_known(asset)
-        return self.submit(asset, -self._account.quantity(asset), reduce_only=True)
+        return self.submit(asset, -self._account.quantity(asset), reduce_only=self._rules.settings.exits_reduce_only)
 
     def target_percent(self, asset: str, weight: Any) -> int | None:
         self._require_known(asset)

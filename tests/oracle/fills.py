@@ -9,10 +9,11 @@ from tests.oracle.account import Account
 from tests.oracle.at_cost import basis_of
 from tests.oracle.gate import Proposal, Refusal, cut_to_money, opposite, over_limits, propose, refuse
 from tests.oracle.new_orders import exit_order
-from tests.oracle.numbers import Number, signed, steps_down
+from tests.oracle.numbers import Number, signed
 from tests.oracle.offers import Offer, favourable, may_move, offer, see, stop_level, trail_level, trailed
 from tests.oracle.positions import apply_fill
-from tests.oracle.records import LIMITED, ON_CLOSE, ON_OPEN, OracleFill, OracleOrder
+from tests.oracle.prices import capped, price_of
+from tests.oracle.records import ON_CLOSE, ON_OPEN, OracleFill, OracleOrder
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def start_totals(account: Account, price: str) -> None:
     account.mark(lambda bar: bar.price(price))
     account.pass_value = account.total_value()
     account.pass_requirement = account.total_requirement(account.rules.settings.buying_power_basis)
+    account.pass_initial = account.total_requirement("initial")
     account.pass_short_value = account.total_short_value()
 
 
@@ -91,6 +93,8 @@ def goes_second(this: Pass, order: OracleOrder, found: Offer) -> bool:
     account = this.account
     if order.group is None:
         return False
+    if account.rules.settings.bracket_priority == "submission":
+        return False
     mine = links.rank(account, order, found)
     for other in account.pending:
         rival = other is not order and other.group == order.group and other.asset == order.asset
@@ -105,6 +109,8 @@ def goes_second(this: Pass, order: OracleOrder, found: Offer) -> bool:
 def expired(account: Account, order: OracleOrder) -> bool:
     if order.time_in_force == "GTD":
         assert order.good_till is not None
+        if order.asset not in account.bars and account.rules.settings.missing_bar_orders == "last_bar":
+            return False
         return account.time > order.good_till
     later = order.had_turn and order.first_session != account.session.number
     return order.time_in_force == "DAY" and later
@@ -126,19 +132,22 @@ def take_turn(this: Pass, order: OracleOrder) -> None:
         return
     if not order.had_turn:
         order.had_turn, order.first_session = True, account.session.number
-    if order.asset in account.bars and order.last_fill_bar != account.bar_index:
+    if account.bar_of(order) is not None and order.last_fill_bar != account.bar_index:
         try_to_trade(this, order)
     if order.status == "pending" and order.time_in_force in ("IOC", "FOK"):
         account.end(order, "expired", "TIME_IN_FORCE")
     elif order.status == "pending":
         move_trail(account, order)
+        order.saw_bar = order.saw_bar or order.asset in account.bars
 
 
 def try_to_trade(this: Pass, order: OracleOrder) -> None:
     """Points 2 to 4."""
     account = this.account
     settings = account.rules.settings
-    if not settings.trade_without_volume and account.bars[order.asset].volume == 0:
+    bar = account.bar_of(order)
+    assert bar is not None
+    if not settings.trade_without_volume and bar.volume == 0:
         return
     if settings.trigger_price == "close" and account.spent_bar.get(order.asset) == account.bar_index:
         return
@@ -174,7 +183,9 @@ def trade(account: Account, order: OracleOrder, found: Offer, size: Number, *, c
     if not account.rules.settings.split_flips or flips.closing == 0 or flips.opening == 0 or order.time_in_force == "FOK":
         execute(account, order, found, size, complete=complete)
         return
-    if not costs.known(account.bars[order.asset]):
+    bar = account.bar_of(order)
+    assert bar is not None
+    if not costs.known(bar):
         return
     execute(account, order, found, abs(p), complete=False, wakes=False)
     if order.status == "pending":
@@ -192,57 +203,47 @@ def start_or_tighten(account: Account, order: OracleOrder) -> None:
 def move_trail(account: Account, order: OracleOrder) -> None:
     """After a turn: the level of a trailing stop that did not trade moves, once per bar."""
     how = account.rules.settings.trail_update
-    waited = order.asset in account.bars and order.last_fill_bar != account.bar_index
+    waited = order.asset in account.bars and (order.last_fill_bar != account.bar_index or how == "close")
     if order.order_type == "trailing_stop" and waited and may_move(account, order):
         view = see(account, order)
         order.stop_price = trailed(order, view.bar.close if how == "close" else favourable(order, view))
         order.trail_moved_bar = account.bar_index
 
 
-def capped(account: Account, order: OracleOrder, size: Number) -> Number:
-    """Point 4: what the displayed quantity and the volume of the bar let through."""
-    lot, number = account.rules.lots[order.asset], account.rules.number
-    for cap in (order.displayed_quantity, account.rules.costs[order.asset].volume_cap(account.bars[order.asset])):
-        if cap is not None:
-            size = min(size, steps_down(number, cap, lot))
-    return size
-
-
 def execute(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool, wakes: bool = True) -> None:
     """Points 5 to 10 for an unsigned quantity; complete: it is all that the order may still ask for; wakes: its children may wake."""
     assert found.price is not None
     costs, m = account.rules.costs[order.asset], account.rules.multipliers[order.asset]
-    if not costs.known(account.bars[order.asset]):
-        return
-    q = signed(size, order.quantity)
+    settings, q = account.rules.settings, signed(size, order.quantity)
     if account.rules.free_cash:
         clear(account, order, found, size, complete=complete)
         return
-    opens = propose(account, order.asset, q, found.price, lambda _: account.rules.zero).opening > 0
-    slips = account.slips(order) and (opens or account.rules.settings.slippage_fills == "all")
-    price = costs.fill_price(order, q, found.price, account.bars[order.asset], slips=slips)
-    if order.order_type in LIMITED and _is_beyond(order, price):
-        assert order.limit_price is not None
-        beyond = account.rules.settings.beyond_limit
-        if beyond == "wait":
-            return
-        price = order.limit_price if beyond == "limit" else price
+    price = price_of(account, order, found, q)
+    if price is None:
+        return
     pay = costs.commission_of(order, price, m, found.maker)
     proposal = propose(account, order.asset, q, price, pay)
     refusal = over_limits(account, proposal) or refuse(account, proposal)
+    refused_rest = False
     if refusal is not None:
-        settings = account.rules.settings
         smaller = None
-        if refusal.for_money and settings.partial_fills_allowed and order.time_in_force != "FOK":
+        closes = settings.refused_reversal == "close" and proposal.closing > 0 and proposal.opening > 0
+        cuts = settings.partial_fills_allowed and not refusal.final
+        if refusal.for_money and cuts and order.time_in_force != "FOK":
             smaller = cut_to_money(account, proposal, refusal, pay)
+        elif refusal.for_money and order.time_in_force != "FOK" and closes:
+            smaller, refused_rest = propose(account, order.asset, -proposal.p, price, pay), True
         if smaller is None:
             turn_down(account, order, refusal)
             return
-        proposal, complete = smaller, True
+        proposal, complete = smaller, not refused_rest
     raw = costs.raw_commission(proposal.q, price, m, found.maker)
     order.raw_commission = order.raw_commission + raw
     fill(account, order, proposal, abs(price - found.price))
     finish(account, order, proposal, found, complete=complete, wakes=wakes)
+    if refused_rest:
+        assert refusal is not None
+        turn_down(account, order, refusal)
 
 
 def clear(account: Account, order: OracleOrder, found: Offer, size: Number, *, complete: bool) -> None:
@@ -273,17 +274,13 @@ def turn_down(account: Account, order: OracleOrder, refusal: Refusal) -> None:
 
 def finish(account: Account, order: OracleOrder, proposal: Proposal, found: Offer, *, complete: bool, wakes: bool) -> None:
     """What the fill means for the order, its children and its group."""
-    links.after_fill(account, order, abs(proposal.q), found.at_open, wakes=wakes)
     emptied = order.reduce_only and proposal.new == 0
+    done = complete or emptied or order.left <= account.rules.flat_tolerance * abs(order.quantity)
+    links.after_fill(account, order, abs(proposal.q), found.at_open, done=done, wakes=wakes)
     if emptied and order.parent is not None and account.orders[order.parent - 1].status == "pending":
         account.end(account.orders[order.parent - 1], "cancelled", "POSITION_CLOSED")
-    if complete or emptied or order.left <= account.rules.flat_tolerance * abs(order.quantity):
+    if done:
         account.end(order, "filled", None)
-
-
-def _is_beyond(order: OracleOrder, price: Number) -> bool:
-    assert order.limit_price is not None
-    return price > order.limit_price if order.quantity > 0 else price < order.limit_price
 
 
 def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Number, deal: free_cash.Deal | None = None) -> None:
@@ -292,6 +289,7 @@ def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Num
     v0, short, before = account.value(asset), account.short_value(asset), account.cash
     kind = rules.settings.buying_power_basis
     r0 = account.marked_requirement(asset, kind) if rules.leveraged else rules.zero
+    i0 = account.marked_requirement(asset, "initial") if rules.leveraged else rules.zero
     if deal is None:
         account.cash = cash_after(account, proposal)
     else:
@@ -315,6 +313,7 @@ def fill(account: Account, order: OracleOrder, proposal: Proposal, slippage: Num
             account.positions[asset].current_price = proposal.price
         account.pass_value = account.pass_value - v0 + account.value(asset) + change
         account.pass_requirement = account.pass_requirement - r0 + account.marked_requirement(asset, kind)
+        account.pass_initial = account.pass_initial - i0 + account.marked_requirement(asset, "initial")
     if rules.locks_cash:
         account.pass_short_value = account.pass_short_value - short + account.short_value(asset)
     if order.rule and proposal.new == 0 and order.created_bar == account.bar_index:
@@ -344,6 +343,8 @@ def cash_after(account: Account, proposal: Proposal) -> Number:
             position = account.positions[asset]
             closed = proposal.p if proposal.new == 0 else signed(proposal.closing, proposal.p)
             paid = closed * (price - position.basis) * m
+        elif proposal.p != 0 and rules.settings.cash_check == "open_cash":
+            paid = proposal.p * (price - account.positions[asset].basis) * m
         return account.cash + paid - proposal.commission
     cash = account.cash - (q * price) * m - proposal.commission
     if q > 0 and proposal.opening > 0 and not rules.leveraged:

@@ -86,8 +86,15 @@ def refuse(account: Account, proposal: Proposal) -> Refusal | None:
 
 
 def _open_cash(account: Account, proposal: Proposal) -> Refusal | None:
-    m = account.rules.multipliers[proposal.asset]
-    have = account.cash - (proposal.q * proposal.price) * m - proposal.commission
+    asset, p = proposal.asset, proposal.p
+    m = account.rules.multipliers[asset]
+    if account.rules.leveraged:
+        paid = p * (proposal.price - account.positions[asset].basis) * m if proposal.closing > 0 else account.rules.zero
+        others = account.pass_initial - account.marked_requirement(asset, "initial")
+        cash = account.cash + paid - proposal.commission
+        have = cash - others - account.requirement(asset, p + proposal.q, proposal.price, "initial")
+    else:
+        have = account.cash - (proposal.q * proposal.price) * m - proposal.commission
     return None if have >= 0 else Refusal("INSUFFICIENT_CASH", account.rules.zero, have, final=True)
 
 

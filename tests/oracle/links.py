@@ -8,15 +8,19 @@ from tests.oracle.offers import Offer, see, stop_level
 from tests.oracle.records import OracleOrder
 
 
-def after_fill(account: Account, order: OracleOrder, x: Number, at_open: bool, *, wakes: bool) -> None:
-    """What a fill of `x` units (unsigned) means for the children and the group of the order."""
+def after_fill(account: Account, order: OracleOrder, x: Number, at_open: bool, *, done: bool, wakes: bool) -> None:
+    """What a fill of `x` units (unsigned) means for the children and the group of the order; done: the order is filled with it."""
+    as_one = account.rules.settings.linked_orders == "as_one"
     for child in account.pending:
-        if wakes and child.parent == order.order_id and child.dormant and child.status == "pending":
+        if (done if as_one else wakes) and child.parent == order.order_id and child.dormant and child.status == "pending":
             wake(account, child, at_open)
-    if order.group is None:
+    members = account.members(order)
+    if as_one:
+        if order.parent is None or done:
+            account.stop(members, "cancelled", "SIBLING_FILLED")
         return
-    for member in account.pending:
-        if member.group == order.group and member is not order and member.status == "pending":
+    for member in members:
+        if member.status == "pending":
             member.taken = member.taken + x
             if member.left <= account.rules.flat_tolerance * abs(member.quantity):
                 account.end(member, "cancelled", "SIBLING_FILLED")
@@ -39,7 +43,8 @@ def wake_at_submission(account: Account, child: OracleOrder) -> None:
     """A child is dormant unless its parent has traded already."""
     assert child.parent is not None
     parent = account.orders[child.parent - 1]
-    child.dormant = parent.filled_quantity == 0
+    as_one = account.rules.settings.linked_orders == "as_one"
+    child.dormant = parent.filled_quantity == 0 or (as_one and parent.status != "filled")
     if child.reduce_only and not child.dormant:
         child.bound = account.position_number(child.asset)
 

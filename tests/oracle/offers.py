@@ -20,6 +20,7 @@ class Offer:
     maker: bool = False  # an order of type limit that the gap price did not satisfy
     triggered: bool = False  # a stop-limit from now on
     reached: bool = False  # triggered for good by a close
+    at_stop: bool = False  # a stop-limit at its stop, which the bar reached later than the gap price
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class View:
 
 def offer(account: Account, order: OracleOrder, pass_price: str) -> Offer:
     """Changes nothing: a trigger or a moved trail takes effect with the turn."""
-    bar = account.bars[order.asset]
+    bar = account.bar_of(order)
     kind = order.order_type
+    if bar is None:
+        return Offer(None)
     if order.fixed_price is not None and order.created_bar == account.bar_index:
         return Offer(order.fixed_price, satisfied=True)
     if kind == "market":
@@ -77,7 +80,8 @@ def _by_close(order: OracleOrder, usual: Offer, close: Number, price: Number) ->
 
 
 def see(account: Account, order: OracleOrder) -> View:
-    bar, settings = account.bars[order.asset], account.rules.settings
+    bar, settings = account.bar_of(order), account.rules.settings
+    assert bar is not None
     # Such an order did not exist at the open.
     late = account.bar_index in (order.active_bar, order.late_bar)
     narrow = late and (settings.submission_bar_range == "close" or order.order_type == "trailing_stop")
@@ -137,8 +141,12 @@ def _stop_limit(account: Account, order: OracleOrder, view: View) -> Offer:
     if not _reaches(order, _extreme(order, view), stop):
         return Offer(None)
     if _meets_limit(order, stop):
-        return Offer(stop, triggered=True)
-    return Offer(limit if _meets_limit(order, view.bar.close) else None, triggered=True)
+        return Offer(stop, triggered=True, at_stop=True)
+    reached = _meets_limit(order, view.bar.close)
+    if account.rules.settings.stop_limit_fill == "turned_bar":
+        fell = view.bar.open > view.bar.close
+        reached = reached and (fell if order.quantity > 0 else not fell)
+    return Offer(limit if reached else None, triggered=True)
 
 
 def _at_stop(order: OracleOrder, view: View, stop: Number, limit: Number) -> Offer:
@@ -149,7 +157,8 @@ def _at_stop(order: OracleOrder, view: View, stop: Number, limit: Number) -> Off
         return Offer(None)
     reached = (stop < limit and view.low <= limit) if buy else (stop > limit and view.high >= limit)
     satisfied = gapped and _meets_limit(order, view.gap)
-    return Offer(stop if reached else None, at_open=satisfied and view.gap_is_open, satisfied=satisfied, triggered=True)
+    at_open = satisfied and view.gap_is_open
+    return Offer(stop if reached else None, at_open=at_open, satisfied=satisfied, triggered=True, at_stop=not gapped)
 
 
 def _trailing_stop(account: Account, order: OracleOrder, view: View) -> Offer:

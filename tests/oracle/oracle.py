@@ -49,6 +49,7 @@ class Oracle:
         for t, (time, raw) in enumerate(zip(times, bars, strict=True)):
             account.bar_index, account.time, account.session = t, time, marks[t]
             account.bars = read_bars(raw, self._rules.assets, self._rules.number)
+            account.last_bars.update(account.bars)
             account.signals = {} if signals is None else signals[t]
             self._before_data(account, happening.get(t, []))
             on_data(t, broker)

@@ -77,11 +77,11 @@ def _open(account: Account, order: OracleOrder, fill: OracleFill, quantity: Numb
 
 
 def _water_marks(account: Account, order: OracleOrder, fill: OracleFill) -> tuple[Number, Number]:
-    source, bar = account.rules.settings.initial_hwm_source, account.bars[fill.asset]
+    source, bar = account.rules.settings.initial_hwm_source, account.last_bars[fill.asset]
     if source == "bar_high":
         return bar.high, bar.low
     price = fill.price
-    if source == "bar_close":
+    if source == "bar_close" and fill.asset in account.bars:
         price = bar.close
     elif source == "signal_price" and order.signal_price is not None:
         price = order.signal_price
@@ -113,7 +113,8 @@ def _add(account: Account, position: OraclePosition, order: OracleOrder, fill: O
     position.entry_price = (p * position.entry_price + q * fill.price) / new
     position.entry_slippage = (p * position.entry_slippage + q * fill.slippage) / new
     if fill.asset in account.rules.futures:
-        position.basis = (p * position.basis + q * fill.price) / new
+        settled = account.rules.settings.cash_check == "open_cash"
+        position.basis = fill.price if settled else (p * position.basis + q * fill.price) / new
     position.entry_commission = position.entry_commission + fill.commission
     position.quantity = new
     if account.rules.settings.stop_reset_on_add:

@@ -64,6 +64,7 @@ class OracleOrder:
     bound: int | None = None  # number of the position that it reduces
     first_session: Any = None  # session of its first turn
     had_turn: bool = False
+    saw_bar: bool = False  # a market order that had a turn on a bar of its asset and is still pending
     triggered_bar: int | None = None  # a stop-limit acts as a limit order on later bars
     reached: bool = False  # a close has triggered it for good
     trail_start_bar: int = -2  # bar on which a trailing stop took its start from the close

@@ -16,11 +16,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "execution_mode": ("next_bar", "same_bar"),
     "share_type": ("fractional", "integer"),
     "child_activation": ("after_open", "same_bar", "next_bar", "after_market"),
-    "bracket_priority": ("stop_first", "limit_first", "nearest", "stop_always"),
+    "bracket_priority": ("stop_first", "limit_first", "nearest", "stop_always", "submission"),
+    "linked_orders": ("by_quantity", "as_one"),
     "entry_order_priority": ("submission", "notional_desc", "notional_asc"),
     "fill_ordering": ("exit_first", "fifo", "sequential", "newest_exit_first"),
     "slippage_fills": ("all", "opening"),
-    "stop_limit_fill": ("close", "at_stop"),
     "submission_bar_range": ("range", "close"),
     "limit_fill": ("limit", "better_open", "better_close"),
     "trigger_price": ("range", "close"),
@@ -29,6 +29,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "split_accounting": ("market", "cost_basis"),
     "target_price_policy": ("skip", "use_last"),
     "stop_gap_fill": ("gap_price", "stop_price"),
+    "stop_limit_fill": ("close", "turned_bar", "at_stop"),
+    "missing_bar_orders": ("wait", "last_bar"),
+    "slippage_bound": ("none", "bar_range"),
+    "refused_reversal": ("reject", "close"),
+    "submission_check_orders": ("market", "all"),
     "trail_update": ("after_bar", "close", "bar_first"),
     "short_cash_policy": ("credit", "credit_proceeds", "lock_notional"),
     "cash_ledger": ("standard", "free_cash"),
@@ -80,6 +85,7 @@ class Settings:
     allow_reentry_on_exit_bar: bool = False
     child_activation: str = "after_open"
     bracket_priority: str = "stop_first"
+    linked_orders: str = "by_quantity"
     entry_order_priority: str = "submission"
     fill_ordering: str = "exit_first"
     submission_bar_range: str = "range"
@@ -95,8 +101,11 @@ class Settings:
     default_tick_size: Any = None
     split_accounting: str = "market"
     implicit_reduce_only: bool = True
+    exits_reduce_only: bool = True
     lot_tolerance: Any = 1e-9
     target_price_policy: str = "skip"
+    missing_bar_orders: str = "wait"
+    slippage_bound: str = "none"
     trail_update: str = "after_bar"
     max_order_size: Any = None
     max_position_size: Any = None
@@ -113,6 +122,10 @@ class Settings:
     partial_fills_allowed: bool = False
     reject_on_insufficient_cash: bool = True
     skip_cash_validation: bool = False
+    refused_reversal: str = "reject"
+    next_bar_submission_precheck: bool = False
+    buying_power_reservation: bool = False
+    submission_check_orders: str = "market"
     cash_check: str = "standard"
     margin_call: str = "restore"
     margin_call_check: str = "close"

@@ -94,6 +94,7 @@ def test_an_order_in_two_halves_is_the_same_order(seed: int) -> None:
 def test_bars_without_prices_change_nothing(seed: int, places: list[int]) -> None:
     case = rich_case(seed, "rules", bars=12)
     case = replace(case, rules=tuple(rule for rule in case.rules if "time_exit" not in str(rule)) or (("stop_loss", 0.03),), days=())
+    case = replace(case, settings={**case.settings, "missing_bar_orders": "wait"})
     rules = len(case.rules)
     script = tuple(
         tuple((*a[:3], None if a[3] is None else a[3] % rules) if a[0] == "rule" else a for a in actions) for actions in case.script

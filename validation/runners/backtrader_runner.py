@@ -2,7 +2,8 @@
 
 Everything is Backtrader's own: feeds, broker, orders, brackets, groups, commission schemes, slippage, fillers, target orders.
 
-Two things are brought to the shape of the other side. Backtrader takes the margin of futures out of cash: the posted margin is
+Three things are brought to the shape of the other side. A fill of an asset that has no bar is dated by Backtrader with the asset's last
+bar; here it has the date on which it happened. Backtrader takes the margin of futures out of cash: the posted margin is
 added back, so that cash is what is settled. Its trades go from flat to flat: the quantity is all that was closed, the entry price the
 average at the last exit, the exit price the average over the exits.
 """
@@ -57,15 +58,33 @@ class Arrays(bt.feed.DataBase):
 class Script(bt.Strategy):
     """Does what the script of a job says, and writes down cash and value at every bar."""
 
-    params = (("job", None), ("times", None), ("margins", None))
+    params = (("job", None), ("times", None), ("margins", None), ("last", None))
 
     def __init__(self) -> None:
         self.book: list[tuple[int, float, float]] = []
+        self.fills: list[tuple[Any, ...]] = []
+        self.trades: list[tuple[Any, ...]] = []
         self.labels: dict[str, Any] = {}
+        self._opened: dict[int, int] = {}  # trade to the time of its first fill
         self._todo: dict[int, list[Instruction]] = {}
         for told in self.p.job.script:
             self._todo.setdefault(told.time, []).append(told)
         self._feeds = {data._name: data for data in self.datas}
+
+    def notify_order(self, order: Any) -> None:
+        """Write down the fills that the notice tells of."""
+        now, label = self.p.times[self.datetime[0]], order.info.get("label")
+        for bit in order.executed.iterpending():
+            self.fills.append((now, order.data._name, bit.size, bit.price, bit.comm, None, label))
+
+    def notify_trade(self, trade: Any) -> None:
+        """Write down a trade that has ended."""
+        now = self.p.times[self.datetime[0]]
+        if trade.justopened:
+            self._opened[trade.ref] = now
+        if trade.isclosed:
+            self.trades.append((trade.data._name, self._opened.pop(trade.ref), now, *_flat_to_flat(trade)))
+            trade.history.clear()  # it holds on to every order
 
     def prenext(self) -> None:
         """Trade before the last asset has begun, too."""
@@ -76,8 +95,10 @@ class Script(bt.Strategy):
         now = self.p.times[self.datetime[0]]
         posted = sum(abs(self.getposition(self._feeds[asset]).size) * margin for asset, margin in self.p.margins.items())
         self.book.append((now, self.broker.get_cash() + posted, self.broker.get_value()))
-        for told in self._todo.get(now, ()):
-            self._play(told)
+        self.broker.orders.clear()  # only a list of all orders, which would fill the memory in a long run
+        if now != self.p.last:  # the broker would never look at its orders
+            for told in self._todo.get(now, ()):
+                self._play(told)
 
     def _play(self, told: Instruction) -> None:
         if told.verb == "cancel":
@@ -156,7 +177,7 @@ def _cerebro(job: Job, numbers: np.ndarray, times: dict[float, int]) -> bt.Cereb
     broker.set_cash(settings["cash"])
     _set_costs(broker, settings)
     margins = {asset: future["margin"] for asset, future in settings.get("futures", {}).items()}
-    cerebro.addstrategy(Script, job=job, times=times, margins=margins)
+    cerebro.addstrategy(Script, job=job, times=times, margins=margins, last=int(market.times[-1]))
     return cerebro
 
 
@@ -187,11 +208,10 @@ def _run(job: Job, clocks: dict[str, tuple[np.ndarray, dict[float, int]]], answe
     (strategy,) = cerebro.run()
     answers.seconds[job.id] = time.perf_counter() - started
     answers.equity.extend((job.id, *row) for row in strategy.book)
-    _collect_orders(job, cerebro.broker, times, answers)
-    for data in strategy.datas:
-        for trade in strategy._trades[data][0]:
-            if trade.isclosed:
-                answers.trades.append((job.id, data._name, *_flat_to_flat(trade, times)))
+    answers.fills.extend((job.id, *row) for row in strategy.fills)
+    answers.trades.extend((job.id, *row) for row in strategy.trades)
+    orders = ((label, _STATUS[order.status], order.executed.size) for label, order in strategy.labels.items())
+    answers.orders.extend((job.id, *row) for row in orders)
 
 
 def _clock(market: Market) -> tuple[np.ndarray, dict[float, int]]:
@@ -200,16 +220,7 @@ def _clock(market: Market) -> tuple[np.ndarray, dict[float, int]]:
     return numbers, dict(zip(numbers.tolist(), market.times.tolist(), strict=True))
 
 
-def _collect_orders(job: Job, broker: Any, times: dict[float, int], answers: Answers) -> None:
-    for order in broker.orders:
-        label = order.info.get("label")
-        for bit in order.executed.exbits:
-            answers.fills.append((job.id, times[bit.dt], order.data._name, bit.size, bit.price, bit.comm, None, label))
-        if label:
-            answers.orders.append((job.id, label, _STATUS[order.status], order.executed.size))
-
-
-def _flat_to_flat(trade: Any, times: dict[float, int]) -> tuple[int, int, float, float, float, float, float]:
+def _flat_to_flat(trade: Any) -> tuple[float, float, float, float, float]:
     closed = paid = 0.0
     before = 0.0
     for entry in trade.history:
@@ -217,7 +228,7 @@ def _flat_to_flat(trade: Any, times: dict[float, int]) -> tuple[int, int, float,
             closed -= entry.event.size
             paid -= entry.event.size * entry.event.price
         before = entry.status.size
-    return times[trade.dtopen], times[trade.dtclose], closed, trade.price, paid / closed, trade.pnlcomm, trade.commission
+    return closed, trade.price, paid / closed, trade.pnlcomm, trade.commission
 
 
 def main(batch: str, folder: str) -> None:

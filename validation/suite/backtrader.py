@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ml4t_backtest import AssetClass, BacktestConfig, ContractSpec, VolumeParticipationLimit
+from ml4t_backtest.types import OrderReason
 from validation.runners.exchange import Instruction, Job
 from validation.suite.backtrader_cases import families
 from validation.suite.framework import Framework, Plan
@@ -19,18 +20,17 @@ _ORDERS = {"market", "limit", "stop", "stop_limit", "trailing_stop", "bracket", 
 _SETTINGS = {"cash", "fractional", "commission", "slippage", "volume_limit", "futures", "config"}
 
 
-class _WithoutEmptyOrders(FollowsScript):
-    """Follows the script; a target that rounds to no unit is no order, as it is none in Backtrader."""
+class _LikeThere(FollowsScript):
+    """Follows the script, and lists the orders that Backtrader would: not a target that rounds to no unit, and none of the last bar."""
 
     def play(self, broker: Any, told: Instruction) -> None:
-        """Play one instruction, and forget the order when it rounded to nothing."""
+        """Play one instruction, and forget orders that are not listed."""
+        if told.time == self._times[-1]:
+            return
         super().play(broker, told)
         order_id = self.labels.get(told.label)
-        if told.verb in _TARGETS and order_id is not None and broker.get_order(order_id).rejection_reason == _ROUNDED_AWAY:
+        if told.verb in _TARGETS and order_id is not None and broker.get_order(order_id).reason is OrderReason.ROUNDS_TO_ZERO:
             del self.labels[told.label]
-
-
-_ROUNDED_AWAY = "rounds to zero"
 
 
 def _plan(job: Job) -> Plan:
@@ -48,7 +48,7 @@ def _plan(job: Job) -> Plan:
             asset: ContractSpec(asset, AssetClass.FUTURE, multiplier=future["multiplier"]) for asset, future in settings["futures"].items()
         }
     config = BacktestConfig.from_preset("backtrader_strict").replace(**changes)
-    return Plan(config, keywords, strategy=_WithoutEmptyOrders, flat_to_flat=True)
+    return Plan(config, keywords, strategy=_LikeThere, flat_to_flat=True)
 
 
 def _costs(settings: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +132,9 @@ FRAMEWORK = Framework(
     families=families(),
     notes=(
         "Trades go from flat to flat: all that was closed, at the entry price of the last exit and the average price of the exits.",
+        "A fill of an asset without a bar, which Backtrader dates with the asset's last bar, has the date on which it happened.",
         "Backtrader takes the margin of futures out of cash; it is added back before cash is compared.",
-        "A target that is less than a unit away is no order.",
+        "A target that is less than a unit away is no order. Orders of the last bar, which Backtrader never looks at, are left out.",
+        "Parts of a unit are compared in eighths, whose sums are exact: Backtrader keeps, and trades, the dust that other sums leave.",
     ),
 )

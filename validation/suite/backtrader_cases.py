@@ -25,6 +25,7 @@ class _Writer:
         self.random = np.random.default_rng(seed)
         self.script: list[Instruction] = []
         self._market, self._cash, self._size = market, cash, size
+        self.fractional = False
         self._labels: dict[str, int] = {}
 
     def bars(self) -> range:
@@ -51,6 +52,8 @@ class _Writer:
     def quantity(self, bar: int, column: int) -> float:
         """Return a size of up to a part of the starting cash, either side."""
         units = 1.0 + self.random.integers(int(self._cash * self._size / self._market.close[bar, column]) + 1)
+        if self.fractional:
+            units = np.ceil(8.0 * units * self.random.random()) / 8.0  # sums of eighths are exact
         return float(units if self.chance(0.6) else -units)
 
     def price(self, bar: int, column: int, away: float) -> float:
@@ -83,7 +86,7 @@ class _Writer:
 
     def target(self, bar: int, column: int) -> None:
         """Add an order to a target."""
-        verb = str(self.random.choice(_TARGETS))
+        verb = str(self.random.choice(_TARGETS[2:] if self.fractional else _TARGETS))
         quantity = np.nan
         if verb == "target_percent":
             quantity = float(self.random.choice([0.0, np.round(self.random.uniform(-1.0, 1.5) * 2 * self._size, 3)], p=[0.15, 0.85]))
@@ -146,15 +149,15 @@ def _job(name: str, seed: int, market: Market, settings: dict[str, Any], writer:
 
 
 def _single(seed: int) -> Job:
-    """One asset, every kind of order, targets, cancels, expiries; in a third of the cases fills cut by volume."""
+    """One asset, every kind of order, targets, cancels, expiries; some cases with fills cut by volume, some with parts of a unit."""
     random = np.random.default_rng([1, seed])
     market = _market(f"single-{seed}", seed, random, 1)
     cash = float(np.round(random.uniform(2e3, 2e5), 2))
     settings = {"cash": cash, **_costs(random)}
-    if random.random() < 0.33:
-        settings["volume_limit"] = float(random.choice([0.01, 0.05, 0.1]))
-        market = _thin(market, cash * 2.0 / settings["volume_limit"])
+    market = _maybe_thin(market, settings, random)
     writer = _Writer(seed, market, cash, float(random.choice([0.2, 0.5, 0.9])))
+    if "volume_limit" not in settings and random.random() < 0.15:
+        settings["fractional"] = writer.fractional = True
     busy = random.uniform(0.1, 0.5)
     for bar in writer.bars():
         for _ in range(int(random.poisson(busy))):
@@ -167,10 +170,13 @@ def _single(seed: int) -> Job:
     return _job("single", seed, market, settings, writer)
 
 
-def _thin(market: Market, money: float) -> Market:
-    """Return a market whose volume is worth about this much money a bar, in whole hundreds."""
-    volume = np.maximum(np.round(market.volume / 1e6 * money / market.close, -2), 100.0)
-    return replace(market, volume=volume)
+def _maybe_thin(market: Market, settings: dict[str, Any], random: np.random.Generator) -> Market:
+    """In a third of the cases let fills be cut by volume, and return the market with a volume, in whole hundreds, that cuts them."""
+    if random.random() > 0.33:
+        return market
+    settings["volume_limit"] = float(random.choice([0.01, 0.05, 0.1]))
+    units = settings["cash"] / settings["volume_limit"] / market.close
+    return replace(market, volume=np.maximum(np.round(market.volume / 1e6 * units * random.uniform(0.05, 1.0), -2), 100.0))
 
 
 def _shared(seed: int) -> Job:
@@ -178,19 +184,21 @@ def _shared(seed: int) -> Job:
     random = np.random.default_rng([2, seed])
     market = _market(f"shared-{seed}", seed, random, int(random.integers(2, 7)), float(random.choice([0.0, 0.05, 0.2])))
     cash = float(np.round(random.uniform(5e3, 2e5), 2))
+    settings = {"cash": cash, **_costs(random)}
+    market = _maybe_thin(market, settings, random)
     writer = _Writer(seed, market, cash, float(random.choice([0.2, 0.4])))
     busy = random.uniform(0.05, 0.4)
     for bar in writer.bars():
         for column in writer.assets(bar):
             if writer.chance(busy):
                 (writer.target if writer.chance(0.6) else writer.entry)(bar, column)
-    return _job("shared", seed, market, {"cash": cash, **_costs(random)}, writer)
+    return _job("shared", seed, market, settings, writer)
 
 
 def _futures(seed: int) -> Job:
     """Contracts with a multiplier on margin, often more than the cash carries."""
     random = np.random.default_rng([3, seed])
-    market = _market(f"futures-{seed}", seed, random, int(random.integers(1, 4)))
+    market = _market(f"futures-{seed}", seed, random, int(random.integers(1, 4)), float(random.choice([0.0, 0.1])))
     cash = float(np.round(random.uniform(2e4, 2e5), 2))
     futures = {
         asset: {"multiplier": float(random.choice([1.0, 5.0, 50.0])), "margin": float(np.round(random.uniform(200.0, 6000.0), 0))}
@@ -198,6 +206,7 @@ def _futures(seed: int) -> Job:
     }
     settings = {"cash": cash, **_costs(random), "futures": futures}
     settings["commission"] = {"kind": "per_unit", "amount": float(np.round(random.uniform(0.0, 5.0), 2))}
+    market = _maybe_thin(market, settings, random)
     writer = _Writer(seed, market, cash, 0.01 * float(random.choice([1.0, 3.0])))
     for bar in writer.bars():
         for column in writer.assets(bar):
@@ -212,8 +221,10 @@ def _futures(seed: int) -> Job:
 def _linked(seed: int) -> Job:
     """Brackets, groups and trailing stops, with cancels and other orders in between."""
     random = np.random.default_rng([4, seed])
-    market = _market(f"linked-{seed}", seed, random, int(random.integers(1, 4)))
+    market = _market(f"linked-{seed}", seed, random, int(random.integers(1, 4)), float(random.choice([0.0, 0.1])))
     cash = float(np.round(random.uniform(5e3, 2e5), 2))
+    settings = {"cash": cash, **_costs(random)}
+    market = _maybe_thin(market, settings, random)
     writer = _Writer(seed, market, cash, float(random.choice([0.2, 0.5])))
     for bar in writer.bars():
         for column in writer.assets(bar):
@@ -225,7 +236,7 @@ def _linked(seed: int) -> Job:
                 writer.entry(bar, column)
             elif writer.chance(0.08):
                 writer.cancel(bar)
-    return _job("linked", seed, market, {"cash": cash, **_costs(random)}, writer)
+    return _job("linked", seed, market, settings, writer)
 
 
 def families() -> tuple[Family, ...]:
