@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 
     from ml4t_backtest.store import Store
 
-__all__ = ["call", "clearing", "step"]
+__all__ = ["bar_call", "call", "clearing", "step"]
 
 _SIGNATURES = {
     "advance": "int64(int64)",
+    "advance_specially": "int64(int64)",
     "proceed": "int64(int64)",
+    "proceed_specially": "int64(int64)",
     "run_events": "int64(int64)",
     "run_rules": "int64(int64)",
     "run_sorting": "int64(int64)",
     "run_margin_call": "int64(int64)",
     "run_limits": "int64(int64)",
     "run_pass": "int64(int64,int64)",
+    "run_pass_specially": "int64(int64,int64)",
     "submit": "int64(int64,int64,float64,int64,float64,float64,int64)",
     "screen": "void(int64,int64)",
     "set_terms": "void(int64,int64,int64,int64,float64,float64,float64)",
@@ -35,6 +38,7 @@ _SIGNATURES = {
     "submit_target_weights": "int64(int64,int64,int64,int64)",
     "submit_quantities": "int64(int64,int64,int64,int64)",
 }
+_OF_BARS = ("advance", "proceed", "run_pass")  # there are two of each
 _PARTS = {
     StepStatus.RUN_EVENTS.value: "run_events",
     StepStatus.RUN_RULES.value: "run_rules",
@@ -60,6 +64,11 @@ def call(name: str) -> Callable[..., Any]:
     return bind(getattr(entry, name), _SIGNATURES[name])
 
 
+def bar_call(name: str, store: Store) -> Callable[..., Any]:
+    """Return the compiled code of an entry point that works through a bar: with special settings another than without."""
+    return call(f"{name}_specially" if store.params["special"][0] else name)
+
+
 def clearing() -> int:
     """Return the address of the kernel that clears orders in accounts that keep free cash."""
     from ml4t_kernels import entry
@@ -74,7 +83,7 @@ def step(name: str, store: Store, status: int | None = None, *arguments: int) ->
     status: what a call made by the host itself has asked for; None to begin with the call. arguments: of the entry point
     behind the address. Raises what a function of the user raised inside; the ledger is then as before that item.
     """
-    kernel = call(name)
+    kernel = bar_call(name, store) if name in _OF_BARS else call(name)
     while True:
         if status is None:
             status = int(kernel(store.address, *arguments))

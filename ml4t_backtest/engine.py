@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.broker import Broker
-from ml4t_backtest.calls import call, step
+from ml4t_backtest.calls import bar_call, call, step
 from ml4t_backtest.config import BacktestConfig, Mode
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.hints import did_you_mean
@@ -187,7 +187,7 @@ class Engine:
         """Loop over the bars for a per-asset strategy: one kernel call and one call of the strategy per bar."""
         store, panels, broker = self._store, self._panels, self.broker
         timestamps, context = panels.timestamps, panels.context
-        advance, address = call("advance"), store.address
+        advance, address = bar_call("advance", store), store.address
         window = DataWindow(panels)
         show, settle = window.show, window.settle
         book = broker._book
@@ -213,7 +213,7 @@ class Engine:
         """Loop over the bars for an array strategy; positions become objects only when they are asked for."""
         store, panels, broker = self._store, self._panels, self.broker
         timestamps, context = panels.timestamps, panels.context
-        advance, address = call("advance"), store.address
+        advance, address = bar_call("advance", store), store.address
         broker._read_on_demand()
         book = broker._book
         on_arrays = strategy.on_arrays

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.calendar.instants import datetime_of
-from ml4t_backtest.calls import call, step
+from ml4t_backtest.calls import bar_call, step
 from ml4t_backtest.config import DataFrequency
 from ml4t_backtest.handparts import HandRules, OpenPositions
 from ml4t_backtest.lowering.params import lower_params
@@ -262,7 +262,7 @@ class ByHand(OrderEntry):
         # An event that is due makes the step stop right after it has moved the clock.
         due = int(state["next_event_bar"][0])
         state["stage"], state["next_event_bar"] = Stage.CLOSED, 0
-        if call("proceed")(store.address) != StepStatus.RUN_EVENTS:
+        if bar_call("proceed", store)(store.address) != StepStatus.RUN_EVENTS:
             raise RuntimeError("the bar did not begin")  # not possible
         state["next_event_bar"] = due
         if store.params["charges_interest"][0]:

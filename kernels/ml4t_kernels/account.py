@@ -9,7 +9,7 @@ from math import isnan
 
 from ._jit import kernel
 from .codes import BarFlag, ExitReason, InitialMark, PriceField, Stage, TradeStatus
-from .dtypes import NO_SLOT, FloatArray, IntArray, Record, Records
+from .dtypes import NO_SLOT, IntArray, Record, Records, Special
 from .fill import last_close, market_price
 from .freecash import settle
 from .ledger import Bar, Item, Ledger
@@ -142,13 +142,14 @@ def _leave(state: Record, position: Record, open_list: IntArray) -> None:
 
 
 @kernel
-def _change_position(ledger: Ledger, item: Item, fill: Record, trade: Record) -> int:
+def _change_position(ledger: Ledger, item: Item, fill: Record, trade: Record, special: Special) -> int:
     """Open, add to, reduce, close or flip the position of a fill, and write the trade if there is one.
 
     ledger, item, trade: in-out. fill: in. Returns 1 when water marks have to start anew.
     """
-    state, params, open_list = ledger.state[0], ledger.params[0], ledger.open_list
-    order, position, contract, dust = item.order, item.position, item.contract, params["dust"]
+    state, open_list = ledger.state[0], ledger.open_list
+    order, position, contract = item.order, item.position, item.contract
+    dust = DUST if special is None else special["dust"]
     held = position["quantity"]
     quantity = fill["quantity"]
     commission = fill["commission"]
@@ -171,7 +172,7 @@ def _change_position(ledger: Ledger, item: Item, fill: Record, trade: Record) ->
         position["entry_slippage"] = average(held, position["entry_slippage"], quantity, fill["slippage"])
         position["entry_commission"] += commission
         position["quantity"] = new
-        if params["stop_reset_on_add"] == 1:
+        if special is not None and special["stop_reset_on_add"] == 1:
             position["signal_price"] = order["signal_price"]
             return 1
     elif abs(quantity) < abs(held):
@@ -211,15 +212,16 @@ def _settle_variation(position: Record, held: float, quantity: float, price: flo
 
 
 @kernel
-def _move_cash(state: Record, params: Record, position: Record, contract: Record, fill: Record, holds: FloatArray) -> None:
-    """Move cash by a fill (state, position, holds: in-out; params, contract, fill: in)."""
-    if params["clearing"] != 0:
+def _move_cash(ledger: Ledger, item: Item, fill: Record, special: Special) -> None:
+    """Move cash by a fill (ledger, item: in-out; fill, special: in)."""
+    state, params, position, contract, holds = ledger.state[0], ledger.params[0], item.position, item.contract, ledger.holds
+    if special is not None and special["clearing"] != 0:
         settle(state, position)
         return
     quantity = fill["quantity"]
     before = state["cash"]
     if contract["settles"] == 1:
-        held, settles_all = position["quantity"], params["open_cash_check"] == 1
+        held, settles_all = position["quantity"], special is not None and special["open_cash_check"] == 1
         paid = _settle_variation(position, held, quantity, fill["price"], contract["multiplier"], settles_all)
         cash = before + paid - fill["commission"]
     else:
@@ -237,18 +239,18 @@ def _move_cash(state: Record, params: Record, position: Record, contract: Record
 
 
 @kernel
-def apply_fill(ledger: Ledger, item: Item, bar: Bar, fill: Record, trade: Record) -> None:
+def apply_fill(ledger: Ledger, item: Item, bar: Bar, fill: Record, trade: Record, special: Special) -> None:
     """Move cash, position and running totals by a fill that the account can afford, and write the trade that it closes.
 
     ledger, the position of item: in-out. bar: in. fill: in, `position` out. trade: the row after the last (out, if
-    something closes). The caller has made sure that the open list has room.
+    something closes). special: params or None. The caller has made sure that the open list has room.
     """
     state, params, position, contract = ledger.state[0], ledger.params[0], item.position, item.contract
     multiplier, price = contract["multiplier"], fill["price"]
     held, mark, paid, cash = position["quantity"], position["current_price"], position["basis"], state["cash"]
     locked = locked_value(position, contract)
-    _move_cash(state, params, position, contract, fill, ledger.holds)
-    if _change_position(ledger, item, fill, trade) == 1:
+    _move_cash(ledger, item, fill, special)
+    if _change_position(ledger, item, fill, trade, special) == 1:
         asset = fill["asset"]
         position["marks_bar"] = fill["bar"]
         _place_marks(params, position, price, bar.high[asset], bar.low[asset], bar.close[asset])
@@ -321,27 +323,27 @@ def _widen(position: Record, high: float, low: float, close: float, number: int)
 
 
 @kernel
-def _unpriced_mark(position: Record, bar: Bar, asset: int, again: bool) -> float:  # noqa: FBT001
+def _unpriced_mark(position: Record, bar: Bar, asset: int, special: Special) -> float:
     """Return the mark of a position whose asset (column) has no bar: as before, or the last close where orders may trade on it again.
 
-    position: in-out. bar: in. again: they may.
+    position: in-out. bar: in. special: params or None.
     """
-    if again:
+    if special is not None and special["last_bar_again"] == 1:
         position["current_price"] = last_close(bar, asset)
     return position["current_price"]  # type: ignore[no-any-return]
 
 
 @kernel
-def _settle_futures(ledger: Ledger, bar: Bar) -> None:
-    """Pay the variation of futures since the last settlement into cash (ledger: in-out, bar: in)."""
-    state, again = ledger.state[0], ledger.params[0]["last_bar_again"] == 1
+def _settle_futures(ledger: Ledger, bar: Bar, special: Special) -> None:
+    """Pay the variation of futures since the last settlement into cash (ledger: in-out; bar, special: in)."""
+    state = ledger.state[0]
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
         if asset < 0 or ledger.contracts[asset]["settles"] == 0:
             continue
         position = ledger.positions[asset]
         if isnan(bar.close[asset]):
-            _unpriced_mark(position, bar, asset, again)
+            _unpriced_mark(position, bar, asset, special)
         else:
             position["current_price"] = bar.close[asset]
         state["cash"] += position["quantity"] * (position["current_price"] - position["basis"]) * ledger.contracts[asset]["multiplier"]
@@ -349,11 +351,11 @@ def _settle_futures(ledger: Ledger, bar: Bar) -> None:
 
 
 @kernel
-def mark(ledger: Ledger, bar: Bar) -> None:
+def mark(ledger: Ledger, bar: Bar, special: Special) -> None:
     """Mark every open position that has a price and total the account value, in leveraged accounts also the requirements.
 
-    ledger: in-out. bar: in. The stage tells the price: before a fill pass its own, else the close. At the end of a bar
-    excursions are widened and, when a session ends, futures settle.
+    ledger: in-out. bar: in. special: params or None. The stage tells the price: before a fill pass its own, else the close. At the
+    end of a bar excursions are widened and, when a session ends, futures settle.
     """
     state, params = ledger.state[0], ledger.params[0]
     closing = state["stage"] == Stage.MARKING
@@ -362,18 +364,18 @@ def mark(ledger: Ledger, bar: Bar) -> None:
     if state["open_gaps"] > 0:
         close_gaps(state, ledger.positions, ledger.open_list)
     if closing and state["settling"] == 1 and bar.record[0]["flags"] & BarFlag.LAST_OF_SESSION.value:
-        _settle_futures(ledger, bar)
+        _settle_futures(ledger, bar, special)
     equity = state["cash"]
     initial = maintenance = shorts = 0.0
     # Settings and clock are read once: a store to a position may alias them, so the compiler would load them again for each.
-    requirements, extreme, again = params["leverage"] == 1, params["marks_extreme"] == 1, params["last_bar_again"] == 1
+    requirements, extreme = params["leverage"] == 1, params["marks_extreme"] == 1
     price_field, number = PriceField.CLOSE.value if at_close else params["price_field"], state["bar"]
     for place in range(state["open_count"]):
         asset = ledger.open_list[place]
         position = ledger.positions[asset]
         price = market_price(price_field, bar, asset, bar.close[asset]) if at_pass else bar.close[asset]
         if isnan(price):
-            price = _unpriced_mark(position, bar, asset, again)
+            price = _unpriced_mark(position, bar, asset, special)
         else:
             position["current_price"] = price
             if closing:

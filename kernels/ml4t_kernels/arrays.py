@@ -7,11 +7,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_PRICE", "NO_SLOT", "UNBOUNDED", "FloatArray", "IntArray", "Prices", "Record", "Records", "bare", "titled"]
+__all__ = ["NO_PRICE", "NO_SLOT", "UNBOUNDED", "FloatArray", "IntArray", "Prices", "Record", "Records", "Special", "bare", "titled"]
 
 Records: TypeAlias = Any  # a structured numpy array; numpy has no type for the fields of its rows
 Record: TypeAlias = Any  # one row: a numpy.void in plain Python, a record inside compiled code
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+# The params record where a setting that only presets of other engines turn on is on, else None: a kernel that is given None leaves
+# the code for such settings out when it is compiled, so that runs without them pay for none of it.
+Special: TypeAlias = Any
 Prices: TypeAlias = Any  # float64[assets]; indexed with a field of a record, numpy's types would say "number or array"
 IntArray: TypeAlias = npt.NDArray[np.int64]
 

@@ -86,4 +86,4 @@ def split_order_in_cents(ledger: Ledger, order: Record, lot: float, ratio: float
     order["trail_amount"] *= factor
     order["signal_price"] *= factor
     if left == 0.0:
-        end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO, ledger.params[0])

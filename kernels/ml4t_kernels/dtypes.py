@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import NO_PRICE, NO_SLOT, UNBOUNDED, FloatArray, IntArray, Prices, Record, Records, bare, titled
+from .arrays import NO_PRICE, NO_SLOT, UNBOUNDED, FloatArray, IntArray, Prices, Record, Records, Special, bare, titled
 
 # fmt: off
 __all__ = [
-    "NO_PRICE", "NO_SLOT", "UNBOUNDED", "FloatArray", "IntArray", "Prices", "Record", "Records", "alert_dtype", "bar_dtype", "bare",
-    "contract_dtype", "cost_dtype", "event_dtype", "fill_dtype", "flow_dtype", "limit_dtype", "order_dtype", "params_dtype",
+    "NO_PRICE", "NO_SLOT", "UNBOUNDED", "FloatArray", "IntArray", "Prices", "Record", "Records", "Special", "alert_dtype", "bar_dtype",
+    "bare", "contract_dtype", "cost_dtype", "event_dtype", "fill_dtype", "flow_dtype", "limit_dtype", "order_dtype", "params_dtype",
     "position_dtype", "rule_dtype", "state_dtype", "tier_dtype", "trade_dtype",
 ]
 # fmt: on
@@ -186,6 +186,7 @@ params_dtype = titled(
     ("margin_interest_rate", "interest on negative cash, fraction per year", np.float64),
     ("dust", "a fill that leaves a position at this part of itself leaves it flat", np.float64),
     ("clearing", "address of a function (order, quantity, price, address of the state) -> quantity that keeps cash, 0 without", np.int64),
+    ("special", "1: a setting that only presets of other engines turn on is on", np.int64),
     ("lot_tolerance", "part of a lot by which the quantity of an order may miss a whole number of them", np.float64),
     ("settlement_delay", "bars until proceeds of sales settle, 0 to 7", np.int64),
     ("price_field", "code PriceField: price of market orders", np.int8),

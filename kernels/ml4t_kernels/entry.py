@@ -14,6 +14,7 @@ from ._jit import array_at, entry, kernel, layout
 from .codes import Stage, StepStatus
 from .dtypes import (
     NO_PRICE,
+    Special,
     alert_dtype,
     bar_dtype,
     bare,
@@ -35,16 +36,19 @@ from .ledger import Bar, Item, Ledger
 
 __all__ = [
     "advance",
+    "advance_specially",
     "cancel",
     "cancel_since",
     "clear_free_cash",
     "join_siblings",
     "link_child",
     "proceed",
+    "proceed_specially",
     "run_events",
     "run_limits",
     "run_margin_call",
     "run_pass",
+    "run_pass_specially",
     "run_rules",
     "run_sorting",
     "screen",
@@ -124,21 +128,23 @@ def _bar_at(address: int) -> Bar:
 @entry
 def proceed(address: int) -> int:
     """Go on to the strategy's turn or to the end of the bar, whichever is next; result of `step.proceed`."""
-    return step.proceed(_ledger_at(address), _bar_at(address))
+    return step.proceed(_ledger_at(address), _bar_at(address), None)
 
 
 @entry
-def advance(address: int) -> int:
-    """Close the current bar if one is open, then open the next if there is one: one call a bar. Resumable.
-
-    Returns a StepStatus: OK, OK_WITH_FILLS when anything was filled since the host last had control, or what the host has
-    to do.
-    """
-    state = array_at(address, 1, _STATE)[0]
+def proceed_specially(address: int) -> int:
+    """Do as `proceed` where special settings are on."""
     ledger = _ledger_at(address)
+    return step.proceed(ledger, _bar_at(address), ledger.params[0])
+
+
+@kernel
+def _advance(address: int, ledger: Ledger, special: Special) -> int:
+    """Do what `advance` says (special: params or None)."""
+    state = ledger.state[0]
     opening = state["stage"] < Stage.STRATEGY
     while True:
-        status = step.proceed(ledger, _bar_at(address))
+        status = step.proceed(ledger, _bar_at(address), special)
         if status != StepStatus.OK:
             return status
         if opening or state["row"] + state["row_step"] >= state["rows"]:
@@ -148,6 +154,23 @@ def advance(address: int) -> int:
         state["fills_before"] = state["fill_count"]
         return StepStatus.OK_WITH_FILLS.value
     return StepStatus.OK.value
+
+
+@entry
+def advance(address: int) -> int:
+    """Close the current bar if one is open, then open the next if there is one: one call a bar. Resumable.
+
+    Returns a StepStatus: OK, OK_WITH_FILLS when anything was filled since the host last had control, or what the host has
+    to do.
+    """
+    return _advance(address, _ledger_at(address), None)
+
+
+@entry
+def advance_specially(address: int) -> int:
+    """Do as `advance` where special settings are on."""
+    ledger = _ledger_at(address)
+    return _advance(address, ledger, ledger.params[0])
 
 
 @entry
@@ -212,6 +235,19 @@ def run_limits(address: int) -> int:
     return limits.run_limits(_ledger_at(address), _bar_at(address), rows, alerts, equities)
 
 
+@kernel
+def _pass(address: int, stage: int, ledger: Ledger, special: Special) -> int:
+    """Do what `run_pass` says (special: params or None)."""
+    state, bar = ledger.state[0], _bar_at(address)
+    if not (Stage.FIRST_TOTALS <= state["stage"] < Stage.FIRST_MARKING or Stage.STRATEGY < state["stage"] < Stage.MARKING):
+        state["stage"] = stage
+    status = step.fill_pass(ledger, bar, special)
+    if status == StepStatus.OK:
+        state["stage"] = Stage.STRATEGY
+        step.mark_account(ledger, bar, special)
+    return status
+
+
 @entry
 def run_pass(address: int, stage: int) -> int:
     """Do a fill pass now and give the turn back to the strategy: orders that fill at once, hosts that step by hand.
@@ -219,15 +255,14 @@ def run_pass(address: int, stage: int) -> int:
     stage: code Stage from which the pass starts, FIRST_TOTALS or SECOND_TOTALS; a call that asked for something resumes.
     Returns a StepStatus.
     """
-    state = array_at(address, 1, _STATE)[0]
-    ledger, bar = _ledger_at(address), _bar_at(address)
-    if not (Stage.FIRST_TOTALS <= state["stage"] < Stage.FIRST_MARKING or Stage.STRATEGY < state["stage"] < Stage.MARKING):
-        state["stage"] = stage
-    status = step.fill_pass(ledger, bar)
-    if status == StepStatus.OK:
-        state["stage"] = Stage.STRATEGY
-        step.mark_account(ledger, bar)
-    return status
+    return _pass(address, stage, _ledger_at(address), None)
+
+
+@entry
+def run_pass_specially(address: int, stage: int) -> int:
+    """Do as `run_pass` where special settings are on (stage: see there)."""
+    ledger = _ledger_at(address)
+    return _pass(address, stage, ledger, ledger.params[0])
 
 
 @entry

@@ -50,7 +50,7 @@ def _split_order(ledger: Ledger, order: Record, lot: float, ratio: float) -> Non
     order["trail_amount"] /= ratio
     order["signal_price"] /= ratio
     if remaining_quantity(order) * order["quantity"] <= 0.0:
-        end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO)
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.ROUNDS_TO_ZERO, ledger.params[0])
 
 
 @kernel

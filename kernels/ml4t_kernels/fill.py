@@ -6,7 +6,7 @@ from math import isnan
 
 from ._jit import kernel
 from .codes import LimitFill, OrderType, PriceField, TrailUpdate
-from .dtypes import NO_PRICE, Record
+from .dtypes import NO_PRICE, Record, Special
 from .ledger import Bar, Quote
 
 __all__ = ["base_price", "fills_at_stop", "is_satisfied", "last_close", "market_price", "move_trail", "quote_for", "rests"]
@@ -35,24 +35,24 @@ def last_close(bar: Bar, asset: int) -> float:
 
 
 @kernel
-def _sees_last_bar(params: Record, order: Record) -> bool:
+def _sees_last_bar(special: Record, order: Record) -> bool:
     """Tell whether an order of an asset without a bar sees its last bar: one with a level, or a market order that saw one (all in)."""
     kind = order["order_type"]
     known = kind == OrderType.MARKET and order["moved_bar"] != 0
-    return params["last_bar_again"] == 1 and (known or OrderType.LIMIT <= kind <= OrderType.TRAILING_STOP)  # type: ignore[no-any-return]
+    return special["last_bar_again"] == 1 and (known or OrderType.LIMIT <= kind <= OrderType.TRAILING_STOP)  # type: ignore[no-any-return]
 
 
 @kernel
-def quote_for(params: Record, order: Record, bar: Bar, current_bar: int) -> Quote:
+def quote_for(params: Record, order: Record, bar: Bar, current_bar: int, special: Special) -> Quote:
     """Return what an order can see of its asset's bar.
 
-    params, order: records (in). bar: in. current_bar: number of the bar. An order that was submitted or updated on this
-    very bar did not exist at the open: its gap price is the close, and with `submission_close_only`, or for a trailing
+    params, order: records (in). bar: in. current_bar: number of the bar. special: params or None. An order that was submitted or updated on
+    this very bar did not exist at the open: its gap price is the close, and with `submission_close_only`, or for a trailing
     stop, so is its range.
     """
     asset = order["asset"]
     close = bar.close[asset]
-    if isnan(close) and _sees_last_bar(params, order):
+    if special is not None and isnan(close) and _sees_last_bar(special, order):
         close = last_close(bar, asset)
     market = bar.open[asset] if order["at_open"] == 1 else market_price(params["price_field"], bar, asset, close)
     if order["active_bar"] != current_bar:
@@ -95,11 +95,18 @@ def rests(order: Record, number: int) -> bool:
 
 
 @kernel
-def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, number: int) -> tuple[float, int]:  # noqa: FBT001
+def _stop_limit_price(
+    order: Record,
+    buys: bool,  # noqa: FBT001
+    quote: Quote,
+    params: Record,
+    number: int,
+    special: Special,
+) -> tuple[float, int]:
     """Return the price of a stop-limit order, NaN when it waits, and whether its stop has been seen (all in; number: of the bar)."""
     limit, stop, resting = order["limit_price"], order["stop_price"], rests(order, number)
     touched = _stop_price(buys, stop, quote)
-    if params["stop_limit_at_stop"] == 1 and not resting:
+    if special is not None and special["stop_limit_at_stop"] == 1 and not resting:
         within = (stop < limit and quote.low <= limit) if buys else (stop > limit and quote.high >= limit)
         return (stop if within and not isnan(touched) else NO_PRICE), 0 if isnan(touched) else 1
     if resting or touched == quote.gap:
@@ -110,7 +117,7 @@ def _stop_limit_price(order: Record, buys: bool, quote: Quote, params: Record, n
         return stop, 1
     # Where the price went after the stop is known for the close only.
     reached = quote.close <= limit if buys else quote.close >= limit
-    if params["stop_limit_turn"] == 1 and buys == (quote.open <= quote.close):
+    if special is not None and special["stop_limit_turn"] == 1 and buys == (quote.open <= quote.close):
         reached = False
     return (limit if reached else NO_PRICE), 1
 
@@ -131,27 +138,30 @@ def _closes_say(order: Record, buys: bool, close: float) -> int:  # noqa: FBT001
 
 
 @kernel
-def base_price(order: Record, quote: Quote, params: Record, number: int) -> tuple[float, int]:  # noqa: PLR0911
+def base_price(order: Record, quote: Quote, params: Record, number: int, special: Special) -> tuple[float, int]:  # noqa: PLR0911
     """Return the price before impact and slippage, NaN when the order does not trade on this bar, and how far it is triggered.
 
     order: record order_dtype (in). quote: what the order sees (in). params: in. number: of the bar; on the bar that triggers a
-    stop-limit its first rule stays in force. Triggered: 1 a stop-limit whose stop was seen, 2 what a close has triggered for good.
+    stop-limit its first rule stays in force. special: params or None. Triggered: 1 a stop-limit whose stop was seen, 2 what a close
+    has triggered for good.
     Comparisons are inclusive.
     """
     kind = order["order_type"]
     if kind == OrderType.MARKET:
         return quote.market, 0
     buys = order["quantity"] > 0.0
-    if params["trigger_close"] == 1 and kind < OrderType.TRAILING_STOP:
+    if special is not None and special["trigger_close"] == 1 and kind < OrderType.TRAILING_STOP:
         seen = _closes_say(order, buys, quote.close)
         return (quote.market if seen == 2 else NO_PRICE), seen  # noqa: PLR2004 - the code above
     if kind == OrderType.LIMIT:
         return _limit_price(order, buys, quote, params, number), 0
     if kind == OrderType.STOP or kind == OrderType.TRAILING_STOP:
         price = _stop_price(buys, order["stop_price"], quote)
-        return (order["stop_price"] if params["stop_at_stop"] == 1 and price == quote.gap else price), 0
+        if special is not None and special["stop_at_stop"] == 1 and price == quote.gap:
+            price = order["stop_price"]
+        return price, 0
     if kind == OrderType.STOP_LIMIT:
-        return _stop_limit_price(order, buys, quote, params, number)
+        return _stop_limit_price(order, buys, quote, params, number, special)
     price = quote.open if kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN else quote.close
     limit = order["limit_price"]
     if not isnan(limit) and ((price > limit) if buys else (price < limit)):

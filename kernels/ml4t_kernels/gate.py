@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._jit import kernel
 from .codes import OrderReason
 from .commission import commission, raw_commission
-from .dtypes import Record
+from .dtypes import Record, Special
 from .ledger import Item, Ledger
 from .margin import available_cash, check_buying_power, check_cash, check_short, free_margin, locked_value, opening_quantity
 from .orders import LEAST_QUANTITY
@@ -46,11 +46,13 @@ def check_limits(state: Record, params: Record, item: Item, quantity: float, pri
 
 
 @kernel
-def check_money(state: Record, params: Record, item: Item, quantity: float, price: float, cost: float) -> tuple[int, float, float]:
+def check_money(
+    state: Record, params: Record, item: Item, quantity: float, price: float, cost: float, special: Special
+) -> tuple[int, float, float]:
     """Judge an order against the money of the account (docs/execution.md, "A fill pass", step 9).
 
     state, params: records (in). item: the order and its asset's records (in). quantity: signed. price: after slippage. cost:
-    commission [money]. Returns (code OrderReason, need, have) [money].
+    commission [money]. special: params or None. Returns (code OrderReason, need, have) [money].
     """
     position, contract = item.position, item.contract
     held, multiplier = position["quantity"], contract["multiplier"]
@@ -60,7 +62,7 @@ def check_money(state: Record, params: Record, item: Item, quantity: float, pric
     if refused != OrderReason.NONE or params["skip_cash_check"] == 1:
         return refused, 0.0, 0.0
     cash = state["cash"]
-    if params["open_cash_check"] == 1 and opening > 0.0:
+    if special is not None and special["open_cash_check"] == 1 and opening > 0.0:
         if params["leverage"] == 1:
             have = free_margin(state, position, contract, quantity, price, cost)
         else:
@@ -118,7 +120,7 @@ def affordable(
             break
         tried = side * (closing + count)
         cost = commission_of(ledger, item, tried, price, maker)[0]
-        fits = check_money(state, params, item, tried, price, cost)[0] == OrderReason.NONE
+        fits = check_money(state, params, item, tried, price, cost, None)[0] == OrderReason.NONE
         if fits:
             best = max(best, count)
         left = rounded_down((room - cost) / unit, lot)

@@ -142,7 +142,7 @@ def _act(ledger: Ledger, limit: Record, value: float, bound: float) -> None:
         for place in range(state["live_count"]):
             order = ledger.orders[ledger.live[place]]
             if order["status"] == OrderStatus.PENDING and order["reduce_only"] == 0:
-                end(ledger, order, OrderStatus.CANCELLED, OrderReason.HALTED)
+                end(ledger, order, OrderStatus.CANCELLED, OrderReason.HALTED, ledger.params[0])
 
 
 @kernel

@@ -6,7 +6,7 @@ from math import isnan
 
 from ._jit import kernel
 from .codes import BarFlag, BracketPriority, ChildActivation, OrderReason, OrderStatus, OrderType, PriceField, Stage, TrailUpdate
-from .dtypes import Record
+from .dtypes import Record, Special
 from .fill import base_price, is_satisfied, move_trail, quote_for, rests
 from .ledger import Bar, Ledger, Quote
 from .orders import cancel_group, end, has_nothing_left
@@ -73,8 +73,11 @@ def _goes_before(ledger: Ledger, other: Record, gap: float, order: Record, own_g
 
 
 @kernel
-def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
-    """Tell whether another member of the group trades in this pass before the order (all in; gap: its gap price)."""
+def yields(ledger: Ledger, bar: Bar, order: Record, gap: float, special: Special) -> bool:
+    """Tell whether another member of the group trades in this pass before the order.
+
+    All in. gap: its gap price. special: params or None.
+    """
     state, params = ledger.state[0], ledger.params[0]
     if not _has_level(order) or params["bracket_priority"] == BracketPriority.SUBMISSION:
         return False
@@ -85,10 +88,10 @@ def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
         trails = other["order_type"] == OrderType.TRAILING_STOP
         moved = trails and other["moved_bar"] == number + 1
         if other["asset"] == order["asset"] and other["filled_bar"] != number + 1 and not moved and is_due(state, bar, other, at_close):
-            quote, stop = quote_for(params, other, bar, number), other["stop_price"]
+            quote, stop = quote_for(params, other, bar, number, special), other["stop_price"]
             if trails and params["trail_update"] == TrailUpdate.BAR_FIRST and other["active_bar"] != number and not isnan(stop):
                 move_trail(other, quote.high, quote.low, quote.close, TrailUpdate.BAR_FIRST)
-            base, _ = base_price(other, quote, params, number)
+            base, _ = base_price(other, quote, params, number, special)
             first = not isnan(base) and not isnan(quote.close) and _goes_before(ledger, other, quote.gap, order, gap)
             other["stop_price"] = stop
             if first:
@@ -98,10 +101,10 @@ def yields(ledger: Ledger, bar: Bar, order: Record, gap: float) -> bool:
 
 
 @kernel
-def trades_at_open(params: Record, order: Record, quote: Quote, number: int) -> bool:
+def trades_at_open(params: Record, order: Record, quote: Quote, number: int, special: Special) -> bool:
     """Tell whether a fill of an order on this bar happened at the bar's open.
 
-    params, order: records (in). quote: the order's asset on this bar. number: of the bar.
+    params, order: records (in). quote: the order's asset on this bar. number: of the bar. special: params or None.
     """
     kind = order["order_type"]
     if kind == OrderType.MARKET:
@@ -109,7 +112,7 @@ def trades_at_open(params: Record, order: Record, quote: Quote, number: int) -> 
         return not ruled and (order["at_open"] == 1 or params["price_field"] == PriceField.OPEN)
     if kind >= OrderType.MARKET_ON_OPEN:
         return kind == OrderType.MARKET_ON_OPEN or kind == OrderType.LIMIT_ON_OPEN  # type: ignore[no-any-return]
-    if params["trigger_close"] == 1 and kind < OrderType.TRAILING_STOP:
+    if special is not None and special["trigger_close"] == 1 and kind < OrderType.TRAILING_STOP:
         return False
     return order["active_bar"] != number and is_satisfied(order, quote.gap, number)
 
@@ -134,12 +137,13 @@ def wake_children(ledger: Ledger, order: Record, at_open: bool) -> None:  # noqa
 
 
 @kernel
-def release_siblings(ledger: Ledger, order: Record, quantity: float) -> None:
+def release_siblings(ledger: Ledger, order: Record, quantity: float, special: Special) -> None:
     """Take a fill off what is left of the other members of its group; linked as one, cancel them.
 
-    ledger: in-out. order: in; linked as one, a child does so when it is filled. quantity: unsigned.
+    ledger: in-out. order: in; linked as one, a child does so when it is filled. quantity: unsigned. special: params or
+    None.
     """
-    if ledger.params[0]["linked_as_one"] == 1:
+    if special is not None and special["linked_as_one"] == 1:
         if order["parent_id"] == 0 or order["status"] == OrderStatus.FILLED:
             cancel_group(ledger, order, OrderReason.SIBLING_FILLED)
         return
@@ -148,5 +152,5 @@ def release_siblings(ledger: Ledger, order: Record, quantity: float) -> None:
         if other["status"] == OrderStatus.PENDING:
             other["released_quantity"] += quantity if other["quantity"] > 0.0 else -quantity
             if has_nothing_left(other):
-                end(ledger, other, OrderStatus.CANCELLED, OrderReason.SIBLING_FILLED)
+                end(ledger, other, OrderStatus.CANCELLED, OrderReason.SIBLING_FILLED, special)
         other = ledger.orders[other["sibling_id"] - 1]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ._jit import kernel
 from .codes import ExitReason, OrderReason, OrderStatus, OrderType
-from .dtypes import NO_PRICE, FloatArray, IntArray, Record
+from .dtypes import NO_PRICE, FloatArray, IntArray, Record, Special
 from .ledger import Ledger
 from .participation import rounded_within
 
@@ -69,13 +69,13 @@ def finish(state: Record, order: Record, status: int, reason: int) -> None:
 
 
 @kernel
-def end(ledger: Ledger, order: Record, status: int, reason: int) -> None:
+def end(ledger: Ledger, order: Record, status: int, reason: int, special: Special) -> None:
     """End an order that is not filled, and with it the children that still wait for it; linked as one, its whole group.
 
-    ledger, order: in-out. status: code OrderStatus. reason: code OrderReason.
+    ledger, order: in-out. status: code OrderStatus. reason: code OrderReason. special: params or None.
     """
     finish(ledger.state[0], order, status, reason)
-    if ledger.params[0]["linked_as_one"] == 1 and (order["sibling_id"] != 0 or order["parent_id"] != 0):
+    if special is not None and special["linked_as_one"] == 1 and (order["sibling_id"] != 0 or order["parent_id"] != 0):
         cancel_group(ledger, order, OrderReason.GROUP_ENDED)
     elif order["has_children"] == 1:
         cancel_orphans(ledger)
@@ -284,7 +284,7 @@ def cancel(ledger: Ledger, row: int, reason: int) -> bool:
     order = ledger.orders[row]
     if order["status"] != OrderStatus.PENDING:
         return False
-    end(ledger, order, OrderStatus.CANCELLED, reason)
+    end(ledger, order, OrderStatus.CANCELLED, reason, ledger.params[0])
     return True
 
 

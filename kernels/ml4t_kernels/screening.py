@@ -70,14 +70,14 @@ def screen(ledger: Ledger, shadow: Prices, row: int) -> None:
         shadow[asset] += quantity
         if state["shadow_cash"] < 0.0:
             order["have"] = state["shadow_cash"]
-            end(ledger, order, OrderStatus.REJECTED, OrderReason.SUBMISSION_CHECK)
+            end(ledger, order, OrderStatus.REJECTED, OrderReason.SUBMISSION_CHECK, ledger.params[0])
             return
     if params["reserve"] == 1:
         opening = opening_quantity(held, quantity)
         need = opening * abs(price) * multiplier + cost if opening > 0.0 else 0.0
         if need > state["shadow_cash"]:
             order["need"], order["have"] = need, state["shadow_cash"]
-            end(ledger, order, OrderStatus.REJECTED, OrderReason.RESERVATION)
+            end(ledger, order, OrderStatus.REJECTED, OrderReason.RESERVATION, ledger.params[0])
             return
         state["shadow_cash"] -= need
         if params["precheck"] == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ._jit import kernel
 from .account import close_gaps, mark
 from .codes import BarFlag, FillOrdering, Stage, StepStatus
+from .dtypes import Special
 from .ledger import Bar, Ledger
 from .links import is_due
 from .orders import drop_finished
@@ -27,10 +28,10 @@ def _is_exit_stage(stage: int) -> bool:
 
 
 @kernel
-def _sweep(ledger: Ledger, bar: Bar, stage: int) -> int:
+def _sweep(ledger: Ledger, bar: Bar, stage: int, special: Special) -> int:
     """Give the due orders their turns from the cursor on, in an exit stage only the exits. Returns a StepStatus.
 
-    ledger: in-out. bar: in. stage: code Stage. Room for two fills (of a flip), two trades and an open position is made sure of
+    ledger: in-out. bar, special: in. stage: code Stage. Room for two fills (of a flip), two trades and an open position is made sure of
     before each turn.
     """
     state = ledger.state[0]
@@ -52,7 +53,7 @@ def _sweep(ledger: Ledger, bar: Bar, stage: int) -> int:
             return StepStatus.GROW_TRADES.value
         if state["open_count"] >= state["open_capacity"]:
             close_gaps(state, ledger.positions, ledger.open_list)
-        status = take_turn(ledger, bar, order, position)
+        status = take_turn(ledger, bar, order, position, special)
         if status != StepStatus.OK:
             return status
     state["cursor"] = 0
@@ -60,10 +61,10 @@ def _sweep(ledger: Ledger, bar: Bar, stage: int) -> int:
 
 
 @kernel
-def fill_pass(ledger: Ledger, bar: Bar) -> int:
+def fill_pass(ledger: Ledger, bar: Bar, special: Special) -> int:
     """Work through the stages of a fill pass: exits first, then the rest; then what trades at the close. Returns a StepStatus.
 
-    ledger: in-out. bar: in. Resumes at stage and cursor.
+    ledger: in-out. bar: in. special: params or None. Resumes at stage and cursor.
     """
     state, params = ledger.state[0], ledger.params[0]
     while state["stage"] != Stage.FIRST_MARKING and state["stage"] != Stage.MARKING:
@@ -75,14 +76,14 @@ def fill_pass(ledger: Ledger, bar: Bar) -> int:
             break
         if stage == Stage.FIRST_TOTALS or stage == Stage.SECOND_TOTALS or stage == Stage.CLOSING_TOTALS:
             if params["leverage"] == 1 or params["short_cash_policy"] != 0:
-                mark(ledger, bar)
+                mark(ledger, bar, special)
         elif stage == Stage.FIRST_SORTING or stage == Stage.SECOND_SORTING or stage == Stage.CLOSING_SORTING:
             if params["entry_priority"] != 0 and state["live_count"] > 0:
                 return StepStatus.RUN_SORTING.value
         elif params["fill_ordering"] != FillOrdering.FIFO or (
             stage != Stage.FIRST_EXITS and stage != Stage.SECOND_EXITS and stage != Stage.CLOSING_EXITS
         ):
-            status = _sweep(ledger, bar, stage)
+            status = _sweep(ledger, bar, stage, special)
             if status != StepStatus.OK:
                 return status
         state["stage"] += 1
@@ -135,11 +136,11 @@ def _open(ledger: Ledger, bar: Bar) -> int:
 
 
 @kernel
-def mark_account(ledger: Ledger, bar: Bar) -> None:
-    """Mark the account; without positions the account value is the cash (ledger: in-out, bar: in)."""
+def mark_account(ledger: Ledger, bar: Bar, special: Special) -> None:
+    """Mark the account; without positions the account value is the cash (ledger: in-out; bar, special: in)."""
     state = ledger.state[0]
     if state["open_count"] > 0:
-        mark(ledger, bar)
+        mark(ledger, bar, special)
         return
     state["equity"] = state["cash"]
     state["initial_requirement"] = 0.0
@@ -163,11 +164,11 @@ def _after_marking(ledger: Ledger) -> int:
 
 
 @kernel
-def proceed(ledger: Ledger, bar: Bar) -> int:
+def proceed(ledger: Ledger, bar: Bar, special: Special) -> int:
     """Go on to the strategy's turn (stage STRATEGY) or, from there, to the end of the bar (stage CLOSED). Returns a StepStatus.
 
     ledger: in-out. bar: in, `equity` and `cash` of its record out; the row `state.row + state.row_step` when the bar before is
-    closed, else the current row.
+    closed, else the current row. special: params or None.
     """
     state = ledger.state[0]
     if state["stage"] < Stage.FIRST_EXITS:
@@ -178,11 +179,11 @@ def proceed(ledger: Ledger, bar: Bar) -> int:
         again = ledger.params[0]["same_bar"] == 1 and state["live_count"] > 0
         state["stage"] = Stage.SECOND_TOTALS if again else Stage.MARKING
     if state["stage"] < Stage.FIRST_MARKING or Stage.STRATEGY < state["stage"] < Stage.MARKING:
-        status = fill_pass(ledger, bar)
+        status = fill_pass(ledger, bar, special)
         if status != StepStatus.OK:
             return status
     if state["stage"] == Stage.FIRST_MARKING or state["stage"] == Stage.MARKING:
-        mark_account(ledger, bar)
+        mark_account(ledger, bar, special)
         if state["stage"] == Stage.MARKING:
             record = bar.record[0]
             record["equity"] = state["equity"]

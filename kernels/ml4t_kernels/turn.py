@@ -7,18 +7,20 @@ answered, so that a failing one leaves the ledger whole.
 from __future__ import annotations
 
 from math import inf, isnan
+from typing import NamedTuple
 
 from ._jit import call_function, kernel
 from .account import apply_fill, write_fill
 from .basis import add_commission, move_basis
-from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
-from .dtypes import NO_PRICE, Record
+from .codes import BeyondLimit, ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
+from .dtypes import NO_PRICE, Record, Special
 from .fill import base_price, fills_at_stop, is_satisfied, move_trail, quote_for
 from .gate import affordable, check_limits, check_money, commission_of, is_for_money
 from .impact import impact
 from .ledger import Bar, Item, Ledger, Quote
 from .links import release_siblings, trades_at_open, wake_children, yields
 from .margin import opening_quantity
+from .pricing import capped, slipped
 from .orders import end, finish, has_nothing_left, remaining_quantity
 from .participation import participation_cap, rounded_down
 from .pnl import average
@@ -41,23 +43,23 @@ def closes_without_limit(order: Record) -> bool:
 
 
 @kernel
-def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record) -> bool:
+def _is_over(ledger: Ledger, bar: Bar, order: Record, position: Record, special: Special) -> bool:
     """Step 1: end what has expired or lost its position. Returns True when the order is over (ledger, order: in-out)."""
     terms = order["time_in_force"]
     if terms == TimeInForce.DAY or terms == TimeInForce.GTD:
         session = bar.record[0]["session"] + 1
         late = terms == TimeInForce.GTD and bar.record[0]["time"] > order["good_till"]
-        if late and ledger.params[0]["last_bar_again"] == 1 and isnan(bar.close[order["asset"]]):
+        if special is not None and late and special["last_bar_again"] == 1 and isnan(bar.close[order["asset"]]):
             late = False
         if terms == TimeInForce.DAY:
             if order["session"] == 0:
                 order["session"] = session
             late = order["session"] != session
         if late:
-            end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+            end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE, special)
             return True
     if order["position_id"] != 0 and order["position_id"] != position["position_id"]:
-        end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED, special)
         return True
     return False
 
@@ -82,24 +84,23 @@ def _place_trail(ledger: Ledger, order: Record, quote: Quote, number: int) -> bo
 
 
 @kernel
-def _volume_is_gone(ledger: Ledger, order: Record, volume: float) -> bool:
+def _volume_is_gone(ledger: Ledger, order: Record, volume: float, special: Record) -> bool:
     """Tell whether a bar without volume, or whose volume an order before has not found enough of, lets nothing trade (all in)."""
-    params = ledger.params[0]
-    if params["needs_volume"] == 0 and params["trigger_close"] == 0:
+    if special["needs_volume"] == 0 and special["trigger_close"] == 0:
         return False
     spent = ledger.positions[order["asset"]]["spent_bar"] == ledger.state[0]["bar"] + 1
-    gone = (volume == 0.0 and params["needs_volume"] == 1) or (spent and params["trigger_close"] == 1)
+    gone = (volume == 0.0 and special["needs_volume"] == 1) or (spent and special["trigger_close"] == 1)
     return gone and order["exit_reason"] != ExitReason.END_OF_DATA  # type: ignore[no-any-return]
 
 
 @kernel
-def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:  # noqa: PLR0911
+def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote, special: Special) -> float:  # noqa: PLR0911
     """Step 2: the base price of an order, NaN when it waits (ledger, bar, quote: in; order: in-out)."""
     params, number = ledger.params[0], ledger.state[0]["bar"]
     kind = order["order_type"]
     if isnan(quote.close) or order["filled_bar"] == number + 1:
         return NO_PRICE
-    if _volume_is_gone(ledger, order, quote.volume):
+    if special is not None and _volume_is_gone(ledger, order, quote.volume, special):
         return NO_PRICE
     if kind == OrderType.MARKET:
         if not isnan(order["rule_price"]) and order["created_bar"] == number:
@@ -107,12 +108,12 @@ def _base(ledger: Ledger, bar: Bar, order: Record, quote: Quote) -> float:  # no
         return quote.market
     if kind == OrderType.TRAILING_STOP and not _place_trail(ledger, order, quote, number):
         return NO_PRICE
-    base, triggered = base_price(order, quote, params, number)
+    base, triggered = base_price(order, quote, params, number, special)
     if triggered > order["triggered"]:
         if order["triggered"] == 0:
             order["moved_bar"] = number + 1
         order["triggered"] = triggered
-    if order["sibling_id"] != 0 and not isnan(base) and yields(ledger, bar, order, quote.gap):
+    if order["sibling_id"] != 0 and not isnan(base) and yields(ledger, bar, order, quote.gap, special):
         return NO_PRICE
     return base
 
@@ -136,83 +137,58 @@ def _wanted(ledger: Ledger, order: Record, held: float) -> float:
 
 
 @kernel
-def _capped(item: Item, quantity: float, base: float, volume: float) -> float:
-    """Step 4: the quantity cut to what is displayed and to the participation cap; NaN when a user's function failed (all in)."""
-    order, lot = item.order, item.contract["lot_size"]
-    displayed = order["displayed_quantity"]
-    if order["exit_reason"] == ExitReason.END_OF_DATA:
-        return quantity
-    cap = participation_cap(item.cost, order["asset"], quantity, volume, base)
-    if isnan(cap):
-        return cap
-    if 0.0 < displayed < cap:
-        cap = displayed
-    if cap == inf:
-        return quantity
-    cap = rounded_down(cap, lot)
-    if abs(quantity) <= cap:
-        return quantity
-    return cap if quantity > 0.0 else -cap
-
-
-@kernel
-def _slipped(ledger: Ledger, item: Item, bar: Bar, quantity: float, base: float, quote: Quote) -> float:
-    """Return the price after impact and slippage (steps 5 and 6); inf when it waits, NaN when a user's function failed (all in)."""
-    params, order, asset = ledger.params[0], item.order, item.order["asset"]
-    moved = impact(item.cost, quantity, base, quote.volume)
-    moved = base + moved if quantity > 0.0 else base - moved
-    slippage = per_unit(item.cost, asset, quantity, moved, quote.volume, bar.ask[asset] - bar.bid[asset])
-    of_rule = order["rule"] != 0 and base == order["rule_price"] and order["created_bar"] == ledger.state[0]["bar"]
-    if params["slip_rule_prices"] == 0 and of_rule:
-        slippage = 0.0
-    if params["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
-        slippage = 0.0
-    limit = order["limit_price"]
-    if params["slippage_in_range"] == 1:
-        if fills_at_stop(order, quote, base, ledger.state[0]["bar"]):
-            limit = NO_PRICE
-        moved, slippage = fill_price(base, moved, slippage, quantity, NO_PRICE, params["beyond_limit"]), 0.0
-        if quantity > 0.0 and moved > bar.high[asset]:
-            moved = max(bar.high[asset], base)
-        elif quantity < 0.0 and isnan(limit) and moved < bar.low[asset]:
-            moved = min(bar.low[asset], base)
-    return fill_price(base, moved, slippage, quantity, limit, params["beyond_limit"])
-
-
-@kernel
-def _refuse(ledger: Ledger, order: Record, reason: int, need: float, have: float) -> None:
-    """End an order that was refused (ledger, order: in-out)."""
+def _refuse(ledger: Ledger, order: Record, reason: int, need: float, have: float, special: Special) -> None:
+    """End an order that was refused (ledger, order: in-out; the rest: in)."""
     order["need"] = need
     order["have"] = have
     silent = is_for_money(reason) and ledger.params[0]["reject_for_money"] == 0
-    end(ledger, order, OrderStatus.CANCELLED.value if silent else OrderStatus.REJECTED.value, reason)
+    end(ledger, order, OrderStatus.CANCELLED.value if silent else OrderStatus.REJECTED.value, reason, special)
+
+
+class Deal(NamedTuple):
+    """What an order gets: signed quantity, price, base price, commission, and the part of it before the order's minimum [money]."""
+
+    quantity: float
+    price: float
+    base: float
+    cost: float
+    raw: float
 
 
 @kernel
-def _record_fill(ledger: Ledger, item: Item, bar: Bar, quantity: float, price: float, base: float, cost: float, raw: float) -> None:
+def _record_fill(ledger: Ledger, item: Item, bar: Bar, done: Deal, special: Special) -> None:
     """Step 10: write the fill, apply it, and bring the order up to date (ledger, item: in-out)."""
     state, order, position = ledger.state[0], item.order, item.position
-    held, at_cost = position["quantity"], ledger.params[0]["splits_at_cost"] == 1
-    if at_cost and 0 < position["basis_bar"] <= state["bar"]:
+    quantity, price, cost = done.quantity, done.price, done.cost
+    held = position["quantity"]
+    if special is not None and special["splits_at_cost"] == 1 and 0 < position["basis_bar"] <= state["bar"]:
         add_commission(position)
     fill, trade = ledger.fills[state["fill_count"]], ledger.trades[state["trade_count"]]
-    write_fill(state, order, fill, quantity, price, abs(price - base), cost)
-    apply_fill(ledger, item, bar, fill, trade)
-    if at_cost:
+    write_fill(state, order, fill, quantity, price, abs(price - done.base), cost)
+    apply_fill(ledger, item, bar, fill, trade, special)
+    if special is not None and special["splits_at_cost"] == 1:
         move_basis(position, held, quantity, price, cost, state["bar"])
     before = order["filled_quantity"]
     order["filled_price"] = price if before == 0.0 else average(before, order["filled_price"], quantity, price)
     order["filled_quantity"] = before + quantity
     order["filled_at"] = state["time"]
     order["filled_bar"] = state["bar"] + 1
-    order["raw_commission"] += raw
+    order["raw_commission"] += done.raw
     order["commission"] += cost
     if order["rule"] != 0 and position["quantity"] == 0.0 and order["created_bar"] == state["bar"]:
         position["blocked_bar"] = state["bar"] + 1
 
 
 @kernel
-def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at_open: bool, flips: bool) -> None:  # noqa: FBT001
+def _settle_order(
+    ledger: Ledger,
+    item: Item,
+    quantity: float,
+    was_cut: bool,  # noqa: FBT001
+    at_open: bool,  # noqa: FBT001
+    flips: bool,  # noqa: FBT001
+    special: Special,
+) -> None:
     """Finish an order that has nothing left, and tell its children and siblings (ledger, item: in-out).
 
     quantity: filled just now, signed. was_cut: for money, which ends the order. flips: the closing part of a flip, whose opening
@@ -222,27 +198,27 @@ def _settle_order(ledger: Ledger, item: Item, quantity: float, was_cut: bool, at
     emptied = order["reduce_only"] == 1 and item.position["quantity"] == 0.0
     if was_cut or emptied or has_nothing_left(order):
         finish(ledger.state[0], order, OrderStatus.FILLED, OrderReason.NONE)
-    as_one = ledger.params[0]["linked_as_one"] == 1
+    as_one = special is not None and special["linked_as_one"] == 1
     if order["has_children"] == 1 and (order["status"] == OrderStatus.FILLED if as_one else not flips):
         wake_children(ledger, order, at_open)  # before others end, which cancels all children that can never wake
     if emptied and order["parent_id"] != 0:
         parent = ledger.orders[order["parent_id"] - 1]
         if parent["status"] == OrderStatus.PENDING:
             # What the rest of the entry would buy from now on would have no exit.
-            end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+            end(ledger, parent, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED, special)
     if order["sibling_id"] != 0:
-        release_siblings(ledger, order, abs(quantity))
+        release_siblings(ledger, order, abs(quantity), special)
 
 
 @kernel
-def _wait(ledger: Ledger, bar: Bar, order: Record) -> None:
+def _wait(ledger: Ledger, bar: Bar, order: Record, special: Special) -> None:
     """End a turn that leaves an order pending: what had to trade at once expires, a trailing stop moves on.
 
     ledger, order: in-out. bar: in. A market order keeps in mind that it has seen a bar of its asset.
     """
     terms, number = order["time_in_force"], ledger.state[0]["bar"]
     if terms == TimeInForce.IOC or terms == TimeInForce.FOK:
-        end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE)
+        end(ledger, order, OrderStatus.EXPIRED, OrderReason.TIME_IN_FORCE, special)
     elif order["order_type"] == OrderType.TRAILING_STOP and order["moved_bar"] != number + 1 and order["active_bar"] != number:
         if order["filled_bar"] == number + 1 and ledger.params[0]["trail_update"] != TrailUpdate.CLOSE:
             return
@@ -262,6 +238,7 @@ def _granted(
     price: float,
     cost: float,
     maker: bool,  # noqa: FBT001
+    special: Special,
 ) -> tuple[float, int, float, float]:
     """Return how much of a quantity may trade, 0 for none, and the judgement on the whole (steps 8 and 9).
 
@@ -271,20 +248,20 @@ def _granted(
     state, params, held = ledger.state[0], ledger.params[0], item.position["quantity"]
     reason, need, have = check_limits(state, params, item, quantity, price)
     if reason == OrderReason.NONE:
-        reason, need, have = check_money(state, params, item, quantity, price, cost)
+        reason, need, have = check_money(state, params, item, quantity, price, cost, special)
     if reason == OrderReason.NONE:
         return quantity, reason, need, have
     granted = 0.0
     if is_for_money(reason) and item.order["time_in_force"] != TimeInForce.FOK:
         if params["partial_fills"] == 1 and need > 0.0:
             granted = affordable(ledger, item, quantity, price, cost, need, have, maker)
-        elif params["close_refused"] == 1 and held * quantity < 0.0 and opening_quantity(held, quantity) > 0.0:
+        elif special is not None and special["close_refused"] == 1 and held * quantity < 0.0 and opening_quantity(held, quantity) > 0.0:
             granted = -held
     return granted, reason, need, have
 
 
 @kernel
-def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
+def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float, special: Record) -> int:
     """Do steps 5 to 10 where another ledger keeps the cash, behind an address. Returns a StepStatus (ledger, item: in-out)."""
     state, params, order = ledger.state[0], ledger.params[0], item.order
     cleared = call_function(params["clearing"], order["order_id"], quantity, base, float(state["own_address"]))
@@ -292,28 +269,37 @@ def _clear(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     if cleared != 0.0:
         reason, need, have = check_limits(state, params, item, cleared, state["cleared_price"])
     if reason == OrderReason.TIME_IN_FORCE:
-        _wait(ledger, bar, order)
+        _wait(ledger, bar, order, special)
         return StepStatus.OK.value
     if reason != OrderReason.NONE:
-        _refuse(ledger, order, reason, need, have)
+        _refuse(ledger, order, reason, need, have, special)
         return StepStatus.OK.value
     if order["cash_fraction"] > 0.0:
         order["quantity"] = cleared
     cost = state["cleared_commission"]
-    at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
-    _record_fill(ledger, item, bar, cleared, state["cleared_price"], base, cost, cost)
-    _settle_order(ledger, item, cleared, cleared != quantity, at_open, False)
+    at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"], special)
+    _record_fill(ledger, item, bar, Deal(cleared, state["cleared_price"], base, cost, cost), special)
+    _settle_order(ledger, item, cleared, cleared != quantity, at_open, False, special)
     return StepStatus.OK.value
 
 
 @kernel
-def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float, flips: bool) -> int:  # noqa: FBT001
+def _trade(
+    ledger: Ledger,
+    bar: Bar,
+    item: Item,
+    quote: Quote,
+    base: float,
+    quantity: float,
+    flips: bool,  # noqa: FBT001
+    special: Special,
+) -> int:
     """Do steps 5 to 10 for a quantity that may trade from a base price. Returns a StepStatus (ledger, item: in-out).
 
     flips: it is the closing part of a flip.
     """
     state, params, order = ledger.state[0], ledger.params[0], item.order
-    price = _slipped(ledger, item, bar, quantity, base, quote)
+    price = slipped(ledger, item, bar, quantity, base, quote, special)
     if isnan(price):
         return StepStatus.HOST_FAILED.value
     if price == inf:
@@ -322,9 +308,9 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
     cost, raw = commission_of(ledger, item, quantity, price, maker)
     if isnan(cost):
         return StepStatus.HOST_FAILED.value
-    granted, reason, need, have = _granted(ledger, item, quantity, price, cost, maker)
+    granted, reason, need, have = _granted(ledger, item, quantity, price, cost, maker, special)
     if granted == 0.0:
-        _refuse(ledger, order, reason, need, have)
+        _refuse(ledger, order, reason, need, have, special)
         return StepStatus.OK.value
     was_cut = reason != OrderReason.NONE
     if was_cut:
@@ -334,49 +320,52 @@ def _trade(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quan
             return StepStatus.HOST_FAILED.value
     # A cut order has what it can have; one that only closes stays refused.
     refused = was_cut and (params["partial_fills"] == 0 or need == 0.0)
-    at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"])
-    _record_fill(ledger, item, bar, quantity, price, base, cost, raw)
-    _settle_order(ledger, item, quantity, was_cut and not refused, at_open, flips)
+    at_open = order["has_children"] == 1 and trades_at_open(params, order, quote, state["bar"], special)
+    _record_fill(ledger, item, bar, Deal(quantity, price, base, cost, raw), special)
+    _settle_order(ledger, item, quantity, was_cut and not refused, at_open, flips, special)
     if refused:
-        _refuse(ledger, order, reason, need, have)
+        _refuse(ledger, order, reason, need, have, special)
     return StepStatus.OK.value
 
 
 @kernel
-def _trade_parts(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float) -> int:
-    """Trade a quantity, a flip in two parts where the settings say so. Returns a StepStatus; arguments as `_trade`."""
+def _trade_specially(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: float, quantity: float, special: Record) -> int:
+    """Trade a quantity where settings have it cleared elsewhere, or a flip in two parts. Returns a StepStatus; arguments as `_trade`."""
+    if special["clearing"] != 0:
+        return _clear(ledger, bar, item, quote, base, quantity, special)
     order, held, rest = item.order, item.position["quantity"], 0.0
     flips = held * quantity < 0.0 < opening_quantity(held, quantity)
-    if flips and ledger.params[0]["split_flips"] == 1 and order["time_in_force"] != TimeInForce.FOK:
+    if flips and special["split_flips"] == 1 and order["time_in_force"] != TimeInForce.FOK:
         quantity, rest = -held, quantity + held
     while True:
-        status = _trade(ledger, bar, item, quote, base, quantity, rest != 0.0)
+        status = _trade(ledger, bar, item, quote, base, quantity, rest != 0.0, special)
         if rest == 0.0 or status != StepStatus.OK or order["status"] != OrderStatus.PENDING:
             return status
         quantity, rest = rest, 0.0
 
 
 @kernel
-def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
+def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record, special: Special) -> int:  # noqa: PLR0911
     """Fill, refuse, end or leave one pending order that is due. Returns OK or HOST_FAILED, the latter before any change.
 
-    ledger, order, position: in-out. bar: in. The caller has made sure of room for a fill, a trade and an open position.
+    ledger, order, position: in-out. bar: in. special: params or None. The caller has made sure of room for a fill, a trade and an
+    open position.
     """
-    if _is_over(ledger, bar, order, position):
+    if _is_over(ledger, bar, order, position, special):
         return StepStatus.OK.value
     asset = order["asset"]
-    quote = quote_for(ledger.params[0], order, bar, ledger.state[0]["bar"])
-    base = _base(ledger, bar, order, quote)
+    quote = quote_for(ledger.params[0], order, bar, ledger.state[0]["bar"], special)
+    base = _base(ledger, bar, order, quote, special)
     if isnan(base):
-        _wait(ledger, bar, order)
+        _wait(ledger, bar, order, special)
         return StepStatus.OK.value
     contract = ledger.contracts[asset]
     item = Item(order, position, contract, ledger.costs[contract["costs"]])
     wanted = _wanted(ledger, order, position["quantity"])
     if wanted == 0.0 and order["reduce_only"] == 1 and position["quantity"] * order["quantity"] >= 0.0:
-        end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED)
+        end(ledger, order, OrderStatus.CANCELLED, OrderReason.POSITION_CLOSED, special)
         return StepStatus.OK.value
-    quantity = _capped(item, wanted, base, quote.volume)
+    quantity = capped(item, wanted, base, quote.volume)
     if isnan(quantity):
         return StepStatus.HOST_FAILED.value
     unquoted = item.cost["slippage_kind"] == SlippageKind.QUOTED_SPREAD and isnan(bar.ask[asset] - bar.bid[asset])
@@ -384,10 +373,12 @@ def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record) -> int:
     if quantity == 0.0 != wanted:
         position["spent_bar"] = ledger.state[0]["bar"] + 1
     if quantity == 0.0 or unquoted or not fills_whole:
-        _wait(ledger, bar, order)
+        _wait(ledger, bar, order, special)
         return StepStatus.OK.value
-    own_ledger = ledger.params[0]["clearing"] != 0
-    status = _clear(ledger, bar, item, quote, base, quantity) if own_ledger else _trade_parts(ledger, bar, item, quote, base, quantity)
+    if special is None:
+        status = _trade(ledger, bar, item, quote, base, quantity, False, special)
+    else:
+        status = _trade_specially(ledger, bar, item, quote, base, quantity, special)
     if status == StepStatus.OK and order["status"] == OrderStatus.PENDING:
-        _wait(ledger, bar, order)
+        _wait(ledger, bar, order, special)
     return status

@@ -88,6 +88,19 @@ _SWITCHED: dict[str, tuple[str, Any]] = {
     "marks_extreme": ("trail_hwm_source", WaterMarkSource.BAR_EXTREME),
 }
 
+# Fields whose code is left out of a run where all have these values (`Special` in the kernels).
+_QUIET: dict[str, float] = {
+    **dict.fromkeys(
+        (
+            *("stop_at_stop", "stop_limit_at_stop", "stop_limit_turn", "slip_openings_only", "trigger_close", "beyond_limit", "needs_volume"),
+            *("splits_at_cost", "split_flips", "slippage_in_range", "last_bar_again", "linked_as_one", "close_refused"),
+            *("clearing", "stop_reset_on_add", "open_cash_check"),
+        ),
+        0,
+    ),
+    "slip_rule_prices": 1,
+}
+
 
 def lower_params(config: BacktestConfig) -> Records:
     """Return the params record, params_dtype[1]. Raises ValueError for settings that contradict each other since they were assigned."""
@@ -123,6 +136,7 @@ def lower_params(config: BacktestConfig) -> Records:
     }
     for name, value in values.items():
         row[name] = value
+    row["special"] = any(row[name] != quiet for name, quiet in _QUIET.items())
     return params
 
 

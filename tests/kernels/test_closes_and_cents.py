@@ -38,8 +38,9 @@ CLOSES = [
 def test_closes_trigger_alone(case: tuple[Any, ...]) -> None:
     kind, quantity, limit, stop, before, expected, seen = case
     made = order(order_type=kind, quantity=quantity, limit_price=limit, stop_price=stop, triggered=before)
+    settings = params(trigger_close=1)
     for form in BASE:
-        price, triggered = form(made, quote(100, 99, 105, 95, 101), params(trigger_close=1), 5)
+        price, triggered = form(made, quote(100, 99, 105, 95, 101), settings, 5, settings)
         assert price == pytest.approx(expected, rel=0, nan_ok=True)
         assert triggered == seen
 

@@ -300,7 +300,7 @@ def test_check_limits(settings: dict[str, Any], now: dict[str, Any], held: float
 )
 def test_check_money(settings: dict[str, Any], now: dict[str, Any], held: float, quantity: float, expected: tuple[float, ...]) -> None:
     rows = item(position=position(quantity=held, entry_price=8.0, current_price=10.0), contract=contract(**HALF))
-    assert same(check_money, state(**now), params(**settings), rows, quantity, 10.0, 0.0) == expected
+    assert same(check_money, state(**now), params(**settings), rows, quantity, 10.0, 0.0, params(**settings)) == expected
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_affordable(cash: float, held: float, lot: float, bill: dict[str, Any], 
     rows = item(position=position(quantity=held), contract=contract(lot_size=lot), cost=cost(**bill))
     fee, raw = same(commission_of, book, rows, quantity, 10.0, False)
     assert fee >= raw
-    refused, need, have = same(check_money, book.state[0], book.params[0], rows, quantity, 10.0, fee)
+    refused, need, have = same(check_money, book.state[0], book.params[0], rows, quantity, 10.0, fee, None)
     assert refused == OrderReason.INSUFFICIENT_CASH
     assert same(affordable, book, rows, quantity, 10.0, fee, need, have, False) == afforded
 

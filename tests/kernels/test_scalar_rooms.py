@@ -90,7 +90,7 @@ def test_base_price(case: tuple[Any, ...]) -> None:
     kind, quantity, limit, stop, expected = case
     made = order(order_type=kind, quantity=quantity, limit_price=limit, stop_price=stop)
     for form in FORMS[base_price]:
-        price, triggered = form(made, quote(100, 99, 105, 95, 101), PLAIN, 5)
+        price, triggered = form(made, quote(100, 99, 105, 95, 101), PLAIN, 5, None)
         assert price == pytest.approx(expected, rel=0, nan_ok=True)
         assert triggered == 0
 
@@ -99,7 +99,7 @@ def test_base_price(case: tuple[Any, ...]) -> None:
 def test_a_limit_that_the_open_satisfies_may_fill_there(limit: float, quantity: float, expected: float) -> None:
     made = order(order_type=OrderType.LIMIT, quantity=quantity, limit_price=limit)
     for form in FORMS[base_price]:
-        assert form(made, quote(100, 99, 105, 95), params(limit_fill=1), 5) == (expected, 0)
+        assert form(made, quote(100, 99, 105, 95), params(limit_fill=1), 5, None) == (expected, 0)
 
 
 # quantity, stop, limit, close; expected price and whether the stop was seen; bar from 95 to 105, opened at 99
@@ -123,7 +123,7 @@ def test_stop_limits(case: tuple[Any, ...]) -> None:
     quantity, stop, limit, close, expected, seen = case
     made = order(order_type=OrderType.STOP_LIMIT, quantity=quantity, stop_price=stop, limit_price=limit)
     for form in FORMS[base_price]:
-        price, triggered = form(made, quote(100, 99, 105, 95, close), PLAIN, 5)
+        price, triggered = form(made, quote(100, 99, 105, 95, close), PLAIN, 5, None)
         assert price == pytest.approx(expected, rel=0, nan_ok=True)
         assert triggered == seen
 
@@ -131,15 +131,15 @@ def test_stop_limits(case: tuple[Any, ...]) -> None:
 def test_a_stop_limit_is_a_limit_order_from_the_bar_after_its_trigger() -> None:
     made = order(order_type=OrderType.STOP_LIMIT, quantity=1.0, stop_price=110.0, limit_price=96.0, triggered=1, moved_bar=5)
     for form in FORMS[base_price]:
-        assert form(made, quote(100, 99, 105, 95), PLAIN, 5) == (96.0, 1)
-        assert math.isnan(form(made, quote(100, 99, 105, 95), PLAIN, 4)[0])  # the very bar: the stop is not reached
+        assert form(made, quote(100, 99, 105, 95), PLAIN, 5, None) == (96.0, 1)
+        assert math.isnan(form(made, quote(100, 99, 105, 95), PLAIN, 4, None)[0])  # the very bar: the stop is not reached
 
 
 @given(st.sampled_from([1, 2]), sizes, prices, prices, prices, prices)
 def test_conditional_fills_lie_in_the_bar_or_at_the_limit(kind: int, quantity: float, level: float, a: float, b: float, gap: float) -> None:
     made = order(order_type=kind, quantity=quantity, limit_price=level, stop_price=level)
     seen = quote(a, gap, max(a, b, gap), min(a, b, gap))
-    price, other = (form(made, seen, PLAIN, 0)[0] for form in FORMS[base_price])
+    price, other = (form(made, seen, PLAIN, 0, None)[0] for form in FORMS[base_price])
     assert price == other or (math.isnan(price) and math.isnan(other))
     if not math.isnan(price):
         assert price == level or (kind == OrderType.STOP and price == gap)
@@ -152,9 +152,9 @@ def test_base_prices_in_exact_fractions() -> None:
     exact: list[Any] = [F(1, 3), F(1, 7), F(1, 7), F(2, 3), F(1, 9), F(1, 3), F(1)]
     seen = Quote(*exact)
     made = {"order_type": OrderType.STOP, "quantity": F(1), "stop_price": F(1, 2), "limit_price": NAN}
-    assert plain(base_price)(made, seen, PLAIN, 0) == (F(1, 2), 0)
-    assert plain(base_price)({**made, "stop_price": F(1, 8)}, seen, PLAIN, 0) == (F(1, 7), 0)
-    assert plain(base_price)({**made, "order_type": OrderType.LIMIT, "limit_price": F(1, 9)}, seen, PLAIN, 0) == (F(1, 9), 0)
+    assert plain(base_price)(made, seen, PLAIN, 0, None) == (F(1, 2), 0)
+    assert plain(base_price)({**made, "stop_price": F(1, 8)}, seen, PLAIN, 0, None) == (F(1, 7), 0)
+    assert plain(base_price)({**made, "order_type": OrderType.LIMIT, "limit_price": F(1, 9)}, seen, PLAIN, 0, None) == (F(1, 9), 0)
 
 
 @pytest.mark.parametrize(
@@ -192,22 +192,22 @@ def test_what_an_order_sees_without_a_bar() -> None:
     again = params(price_field=PriceField.MID, last_bar_again=1)
     for form in FORMS[quote_for]:
         for kind in (OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP):
-            assert tuple(form(again, order(active_bar=3, order_type=kind), missing, 4)) == (10.5, 9, 9, 13, 8, 10, 500)
-        assert tuple(form(again, order(active_bar=3, moved_bar=3), missing, 4)) == (10.5, 9, 9, 13, 8, 10, 500)
+            assert tuple(form(again, order(active_bar=3, order_type=kind), missing, 4, again)) == (10.5, 9, 9, 13, 8, 10, 500)
+        assert tuple(form(again, order(active_bar=3, moved_bar=3), missing, 4, again)) == (10.5, 9, 9, 13, 8, 10, 500)
         waits = (order(active_bar=3), order(active_bar=3, order_type=OrderType.LIMIT_ON_OPEN, moved_bar=3))
-        assert all(math.isnan(form(again, waiting, missing, 4).close) for waiting in waits)
-        assert math.isnan(form(params(), order(active_bar=3, order_type=OrderType.LIMIT), missing, 4).close)
+        assert all(math.isnan(form(again, waiting, missing, 4, again).close) for waiting in waits)
+        assert math.isnan(form(params(), order(active_bar=3, order_type=OrderType.LIMIT), missing, 4, None).close)
 
 
 def test_what_an_order_sees_on_its_own_bar() -> None:
     bars = bar(open=9, high=13, low=8, close=10, volume=500)
     settings = params(price_field=PriceField.OPEN)
     for form in FORMS[quote_for]:
-        assert tuple(form(settings, order(active_bar=3), bars, 4)) == (9, 9, 9, 13, 8, 10, 500)
-        assert tuple(form(settings, order(active_bar=4), bars, 4)) == (9, 10, 9, 13, 8, 10, 500)
-        assert tuple(form(settings, order(active_bar=4, order_type=OrderType.TRAILING_STOP), bars, 4)) == (9, 10, 9, 10, 10, 10, 500)
-        assert tuple(form(params(submission_close_only=1), order(active_bar=4), bars, 4)) == (9, 10, 9, 10, 10, 10, 500)
-        at_open = form(params(price_field=PriceField.CLOSE), order(active_bar=4, at_open=1), bars, 4)
+        assert tuple(form(settings, order(active_bar=3), bars, 4, None)) == (9, 9, 9, 13, 8, 10, 500)
+        assert tuple(form(settings, order(active_bar=4), bars, 4, None)) == (9, 10, 9, 13, 8, 10, 500)
+        assert tuple(form(settings, order(active_bar=4, order_type=OrderType.TRAILING_STOP), bars, 4, None)) == (9, 10, 9, 10, 10, 10, 500)
+        assert tuple(form(params(submission_close_only=1), order(active_bar=4), bars, 4, None)) == (9, 10, 9, 10, 10, 10, 500)
+        at_open = form(params(price_field=PriceField.CLOSE), order(active_bar=4, at_open=1), bars, 4, None)
         assert at_open[0] == 9
 
 

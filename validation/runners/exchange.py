@@ -183,10 +183,13 @@ class Answers:
 def write_batch(folder: Path, jobs: list[Job]) -> None:
     """Write the cases and the markets that they use."""
     folder.mkdir(parents=True, exist_ok=True)
-    markets = {id(job.market): job.market for job in jobs}
-    names = [market.name for market in markets.values()]
-    if len(set(names)) < len(names) or len({job.id for job in jobs}) < len(jobs):
-        raise ValueError("two cases, or two markets of different cases, have the same name")
+    markets: dict[str, Market] = {}
+    for job in jobs:
+        known = markets.setdefault(job.market.name, job.market)
+        if known is not job.market and not _same(known, job.market):
+            raise ValueError(f"two markets have the name {known.name!r}")
+    if len({job.id for job in jobs}) < len(jobs):
+        raise ValueError("two cases have the same name")
     cases = [{"id": job.id, "market": job.market.name, "settings": job.settings} for job in jobs]
     (folder / "batch.json").write_text(json.dumps({"version": VERSION, "cases": cases}))
     bars = [_rows_of(market) for market in markets.values()]
@@ -198,6 +201,12 @@ def write_batch(folder: Path, jobs: list[Job]) -> None:
     times = ("time", "good_till")
     numbers = tuple(name for name in Instruction._fields if name not in texts and name not in times)
     _write(folder / "script.arrow", ("case", *Instruction._fields), script, times, numbers)
+
+
+def _same(one: Market, two: Market) -> bool:
+    columns = [(getattr(one, name), getattr(two, name)) for name in ("times", *_NUMBERS)]
+    equal = all(first.shape == second.shape and np.array_equal(first, second, equal_nan=True) for first, second in columns)
+    return equal and (one.assets, one.events) == (two.assets, two.events)
 
 
 def _rows_of(market: Market) -> pa.Table:

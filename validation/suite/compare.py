@@ -115,14 +115,16 @@ def _differing(other: tuple[Any, ...], mine: tuple[Any, ...], tolerance: Toleran
         return [row for row, (one, two) in enumerate(zip(other, mine, strict=True)) if one != two]
     one, two = np.array(other, dtype=float), np.array(mine, dtype=float)
     same = (one == two) | (np.isnan(one) & np.isnan(two))
+    finite = np.isfinite(one) & np.isfinite(two)
     if tolerance.relative or tolerance.absolute:
-        same |= np.abs(one - two) <= tolerance.absolute + tolerance.relative * np.abs(one)
+        apart = np.abs(np.where(finite, one, 0.0) - np.where(finite, two, 0.0))
+        same |= finite & (apart <= tolerance.absolute + tolerance.relative * np.abs(one))
     return [int(row) for row in np.flatnonzero(~same)]
 
 
 def _largest(other: tuple[Any, ...], mine: tuple[Any, ...]) -> float:
     one, two = np.array(other, dtype=float), np.array(mine, dtype=float)
-    both = ~(np.isnan(one) | np.isnan(two))
+    both = np.isfinite(one) & np.isfinite(two)
     if not both.any():
         return 0.0
     return float(np.max(np.abs(one[both] - two[both]) / np.maximum(np.abs(one[both]), 1.0)))

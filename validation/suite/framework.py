@@ -64,13 +64,14 @@ class Family:
 class Framework:
     """One framework.
 
-    name: also of its requirement file, `runners/NAME_runner.py` and `suite/NAME.py`. preset: the preset it is compared with.
-    python: the version its environment is made with. engines: variants that the runner is called with one after the other
-    (`--engine`), most have one. plan: how a case is run here. plans: likewise, for engines that differ (`plan_for`). refuses: why the framework cannot express a case, None when it
-    can. tolerances: (table, column) to tolerance, CLOSE where nothing is said (EXACT for times, assets and texts).
-    not_reported: (table, column) or table to the reason why the framework does not report it; those stay uncompared.
-    families: random cases. explain: attributes the cases that differ to documented differences: case to entries of
-    docs/differences.md, () for a mismatch; it may run cases again.
+    name: also of its requirement file, `runners/NAME_runner.py` and `suite/NAME.py`. title: for people. package: on the package index.
+    preset: the preset that it is compared with. python: the version that its environment is made with. engines: variants that the
+    runner is called with one after the other, most have one. plan: how a case is run here. plans: likewise, for engines that
+    differ (`plan_for`). refuses: why the framework cannot express a case, None when it can. tolerances: (table, column) to
+    tolerance, CLOSE where nothing is said; times, assets and texts are always equal. not_reported: "table" or "table.column" to
+    the reason why the framework does not report it; those stay uncompared. families: random cases. at_scale: whether it takes
+    part in the large case. notes: what a reader of the report should know. explain: attributes the cases that differ to
+    documented differences: case to entries of docs/differences.md, () for a mismatch; it may run cases again.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Framework:
     tolerances: Mapping[tuple[str, str], Tolerance] = field(default_factory=dict)
     not_reported: Mapping[str, str] = field(default_factory=dict)
     families: tuple[Family, ...] = ()
+    at_scale: bool = False
     notes: tuple[str, ...] = ()
     explain: Callable[[list[Job], Mapping[str, Comparison], Answers, Answers], dict[str, tuple[str, ...]]] | None = None
     plans: Mapping[str, Callable[[Job], Plan]] = field(default_factory=dict)

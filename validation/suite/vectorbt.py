@@ -49,12 +49,14 @@ class _Follows(Strategy):
         self._bar += 1
         close = self._close[self._bar]
         self._last = np.where(np.isnan(close), self._last, close)
-        held = {asset: 0.0 if (position := broker.get_position(asset)) is None else position.quantity for asset in self._place}
         told = self._todo.get(self._times[self._bar], {})
+        held = {asset: 0.0 if (position := broker.get_position(asset)) is None else position.quantity for asset in told}
         orders = broker.orders if self._has_rules else []
         stopped = {order.asset for order in orders[self._orders :]}  # where a stop had its turn, filled or refused, signals are dropped
         wanted = [
-            (asset, *self.decide(asset, told[asset], held, broker)) for asset in self._place if asset in told and asset not in stopped
+            (asset, *self.decide(asset, told[asset], held, broker))
+            for asset in sorted(told, key=self._place.__getitem__)
+            if asset not in stopped
         ]
         if self.native.get("call_seq") == "auto":
             values = {asset: quantity * self._last[self._place[asset]] if quantity else 0.0 for asset, quantity, _ in wanted}
@@ -87,9 +89,10 @@ class FollowsSizes(_Follows):
             return size, False
         if order.verb == "target_percent":
             value = broker.get_cash()
-            for other, quantity in held.items():
-                if quantity != 0.0:
-                    value += quantity * self._last[self._place[other]]
+            for other, column in self._place.items():
+                position = broker.get_position(other)
+                if position is not None:
+                    value += position.quantity * self._last[column]
             if value <= 0.0:
                 return 0.0, False
             size *= value
@@ -183,10 +186,21 @@ def plan(job: Job) -> Plan:
 
 def refuses(job: Job) -> str | None:
     """Return why VectorBT cannot express a case."""
-    odd = sorted({told.verb for told in job.script} - _VERBS)
-    if odd:
-        return f"has no {', '.join(odd)} orders"
-    return None
+    settings, verbs = job.settings, {told.verb for told in job.script}
+    odd = sorted(verbs - _VERBS)
+    commission, slippage = settings.get("commission", {}), settings.get("slippage", {})
+    reasons = {
+        f"it has no {', '.join(odd).replace('_', '-')} orders": bool(odd),
+        "its stops belong to signals": bool(settings.get("rules")) and not verbs & set(_SIGNALS),
+        "it takes one order an asset and bar": not verbs & set(_SIGNALS) and len({told[:2] for told in job.script}) < len(job.script),
+        "its fees are a fraction of the value and an amount per order": commission.get("kind", "percentage")
+        not in ("percentage", "per_order"),
+        "its slippage is a fraction of the price": slippage.get("kind", "percentage") != "percentage",
+        "it has no volume limits": "volume_limit" in settings,
+        "it has no futures": "futures" in settings,
+        "it has no splits and dividends": bool(job.market.events),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
 
 
 def _settings(random: np.random.Generator) -> dict[str, Any]:
@@ -291,6 +305,7 @@ FRAMEWORK = Framework(
     plan=plan,
     refuses=refuses,
     engines=("numba", "rust"),
+    at_scale=True,
     tolerances={("fills", name): EXACT for name in ("quantity", "price", "commission")},
     not_reported={
         "fills.label": "VectorBT's records do not say which signal made an order",

@@ -1,0 +1,1 @@
+"""Tests of the comparing side; the frameworks themselves run by validation/run.py."""
