@@ -12,19 +12,16 @@ from typing import NamedTuple
 from ._jit import call_function, kernel
 from .account import apply_fill, write_fill
 from .basis import add_commission, move_basis
-from .codes import BeyondLimit, ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
+from .codes import ExitReason, OrderReason, OrderStatus, OrderType, SlippageKind, StepStatus, TimeInForce, TrailUpdate
 from .dtypes import NO_PRICE, Record, Special
-from .fill import base_price, fills_at_stop, is_satisfied, move_trail, quote_for
+from .fill import base_price, is_satisfied, move_trail, quote_for
 from .gate import affordable, check_limits, check_money, commission_of, is_for_money
-from .impact import impact
 from .ledger import Bar, Item, Ledger, Quote
 from .links import release_siblings, trades_at_open, wake_children, yields
 from .margin import opening_quantity
-from .pricing import capped, slipped
 from .orders import end, finish, has_nothing_left, remaining_quantity
-from .participation import participation_cap, rounded_down
 from .pnl import average
-from .slippage import fill_price, per_unit
+from .pricing import capped, slipped
 
 __all__ = ["closes_without_limit", "is_exit", "take_turn"]
 
@@ -345,7 +342,7 @@ def _trade_specially(ledger: Ledger, bar: Bar, item: Item, quote: Quote, base: f
 
 
 @kernel
-def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record, special: Special) -> int:  # noqa: PLR0911
+def take_turn(ledger: Ledger, bar: Bar, order: Record, position: Record, special: Special) -> int:
     """Fill, refuse, end or leave one pending order that is due. Returns OK or HOST_FAILED, the latter before any change.
 
     ledger, order, position: in-out. bar: in. special: params or None. The caller has made sure of room for a fill, a trade and an

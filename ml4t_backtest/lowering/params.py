@@ -92,7 +92,15 @@ _SWITCHED: dict[str, tuple[str, Any]] = {
 _QUIET: dict[str, float] = {
     **dict.fromkeys(
         (
-            *("stop_at_stop", "stop_limit_at_stop", "stop_limit_turn", "slip_openings_only", "trigger_close", "beyond_limit", "needs_volume"),
+            *(
+                "stop_at_stop",
+                "stop_limit_at_stop",
+                "stop_limit_turn",
+                "slip_openings_only",
+                "trigger_close",
+                "beyond_limit",
+                "needs_volume",
+            ),
             *("splits_at_cost", "split_flips", "slippage_in_range", "last_bar_again", "linked_as_one", "close_refused"),
             *("clearing", "stop_reset_on_add", "open_cash_check"),
         ),
