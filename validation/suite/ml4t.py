@@ -44,7 +44,7 @@ class _NeverReduceOnly:
         return getattr(self._broker, name)
 
     def submit_order(self, asset: str, quantity: float, **order: Any) -> Any:
-        return self._broker.submit_order(asset, quantity, reduce_only=False, **order)
+        return self._broker.submit_order(asset, quantity, **{**order, "reduce_only": False})
 
     def close_position(self, asset: str) -> Any:
         position = self._broker.get_position(asset)
@@ -81,7 +81,7 @@ def plan(job: Job) -> Plan:
         **_commission(settings.get("commission")),
         **_slippage(settings.get("slippage")),
         **wanted,
-        **{"allow_short_selling": False, "allow_leverage": False, **chosen},
+        **{**dict.fromkeys(("allow_short_selling", "allow_leverage"), bool(settings.get("shorts"))), **chosen},
     )
     limit = settings.get("volume_limit")
     keywords = {} if limit is None else {"execution_limits": VolumeParticipationLimit(max_participation=limit)}
