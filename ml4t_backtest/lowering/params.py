@@ -90,23 +90,23 @@ _SWITCHED: dict[str, tuple[str, Any]] = {
 
 # Fields whose code is left out of a run where all have these values (`Special` in the kernels).
 _QUIET: dict[str, float] = {
-    **dict.fromkeys(
-        (
-            *(
-                "stop_at_stop",
-                "stop_limit_at_stop",
-                "stop_limit_turn",
-                "slip_openings_only",
-                "trigger_close",
-                "beyond_limit",
-                "needs_volume",
-            ),
-            *("splits_at_cost", "split_flips", "slippage_in_range", "last_bar_again", "linked_as_one", "close_refused"),
-            *("clearing", "stop_reset_on_add", "open_cash_check"),
-        ),
-        0,
-    ),
+    "beyond_limit": 0,
+    "clearing": 0,
+    "close_refused": 0,
+    "last_bar_again": 0,
+    "linked_as_one": 0,
+    "needs_volume": 0,
+    "open_cash_check": 0,
+    "slip_openings_only": 0,
     "slip_rule_prices": 1,
+    "slippage_in_range": 0,
+    "split_flips": 0,
+    "splits_at_cost": 0,
+    "stop_at_stop": 0,
+    "stop_limit_at_stop": 0,
+    "stop_limit_turn": 0,
+    "stop_reset_on_add": 0,
+    "trigger_close": 0,
 }
 
 

@@ -25,7 +25,7 @@ from ml4t_backtest import (
 )
 from ml4t_backtest.types import OrderStatus
 from validation.runners.exchange import Instruction, Job
-from validation.suite.framework import Family, Framework, Plan
+from validation.suite.framework import EXACT, Family, Framework, Plan
 from validation.suite.ours import FollowsScript
 from validation.suite.zipline_cases import FAMILIES
 
@@ -123,6 +123,7 @@ FRAMEWORK = Framework(
         "trades": "Zipline keeps positions at an average cost and has no round trips",
         "fills.slippage": "Zipline's transactions have the price after slippage only",
     },
+    tolerances={("fills", "quantity"): EXACT, ("orders", "filled"): EXACT},
     families=tuple(Family(name, count, make) for name, count, make in FAMILIES),
     notes=(
         "The engine `open` fills at the open by slippage classes of a user's own; limit and stop orders are still triggered by the close.",
