@@ -53,7 +53,8 @@ class Slip(NamedTuple):
 def _specially_slipped(special: Record, number: int, item: Item, bar: Bar, quote: Quote, quantity: float, slip: Slip) -> float:
     """Return the price after slippage where special settings have a say; inf when the order waits (all in; number: of the bar)."""
     order, base, slippage = item.order, slip.base, slip.slippage
-    if special["slip_rule_prices"] == 0 and base == order["rule_price"] and order["created_bar"] == number:
+    of_rule = order["rule"] != 0 and base == order["rule_price"] and order["created_bar"] == number
+    if special["slip_rule_prices"] == 0 and of_rule:
         slippage = 0.0
     if special["slip_openings_only"] == 1 and opening_quantity(item.position["quantity"], quantity) == 0.0:
         slippage = 0.0

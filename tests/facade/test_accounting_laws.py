@@ -162,7 +162,7 @@ def test_by_hand_live_and_in_the_engine_the_gate_is_the_same(
     ).judge(Wish(asset, quantity), price)
     cost = commission.calculate(asset, quantity, price, account.terms_of(asset)["multiplier"])
     item = Item(np.zeros(1, dtype=order_dtype)[0], store.positions[column], store.contracts[column], None)
-    code, need, have = gate.check_money(store.state[0], store.params[0], item, quantity, price, cost)
+    code, need, have = gate.check_money(store.state[0], store.params[0], item, quantity, price, cost, store.params[0])
     assert LedgerGatekeeper(view).judge(Wish(asset, quantity), price) == by_hand
     assert (by_hand.ok, by_hand.reason, by_hand.need, by_hand.have) == (code == 0, ORDER_REASONS[code], need, have)
     assert view.total_equity == account.total_equity
