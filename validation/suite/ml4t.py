@@ -44,7 +44,7 @@ class _NeverReduceOnly:
         return getattr(self._broker, name)
 
     def submit_order(self, asset: str, quantity: float, **order: Any) -> Any:
-        return self._broker.submit_order(asset, quantity, reduce_only=False, **order)
+        return self._broker.submit_order(asset, quantity, **{**order, "reduce_only": False})
 
     def close_position(self, asset: str) -> Any:
         position = self._broker.get_position(asset)
