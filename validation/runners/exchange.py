@@ -13,6 +13,7 @@ Settings of a case, all optional but `cash`:
 
     cash         money at the start
     fractional   whether parts of a unit trade (default no)
+    shorts       whether the account can be short, on margin (default: what the framework's preset, or its own options, say)
     commission   {"kind": "percentage", "rate", "fixed": money per order, may be left out} | {"kind": "per_unit", "amount", "minimum"} | {"kind": "per_order", "amount"}
     slippage     {"kind": "fixed", "amount"} | {"kind": "percentage", "rate"} | {"kind": "volume_based", "factor"}
                  | {"kind": "volume_share", "volume_limit", "price_impact"} | {"kind": "basis_points", "basis_points", "volume_limit"}

@@ -126,6 +126,7 @@ def config_of(settings: dict[str, Any]) -> BacktestConfig:
     made: dict[str, Any] = {
         "initial_cash": settings["cash"],
         "share_type": ShareType.FRACTIONAL if settings.get("fractional") else ShareType.INTEGER,
+        **({"allow_short_selling": True, "allow_leverage": True} if settings.get("shorts") else {}),
         **commission_of(settings.get("commission")),
         **slippage_of(settings.get("slippage")),
     }

@@ -81,7 +81,7 @@ def plan(job: Job) -> Plan:
         **_commission(settings.get("commission")),
         **_slippage(settings.get("slippage")),
         **wanted,
-        **{"allow_short_selling": False, "allow_leverage": False, **chosen},
+        **{**dict.fromkeys(("allow_short_selling", "allow_leverage"), bool(settings.get("shorts"))), **chosen},
     )
     limit = settings.get("volume_limit")
     keywords = {} if limit is None else {"execution_limits": VolumeParticipationLimit(max_participation=limit)}

@@ -86,7 +86,7 @@ class Scene:
     @property
     def native(self) -> dict[str, Any]:
         """The published settings of the case."""
-        return self.job.settings["native"]  # type: ignore[no-any-return]
+        return self.job.settings.get("native", {})  # type: ignore[no-any-return]
 
     @property
     def same_bar(self) -> bool:
@@ -154,7 +154,7 @@ def without(job: Job, *labels: str) -> Job:
 
 def with_setting(job: Job, name: str, value: Any) -> Job:
     """Return a case with another published setting; None leaves it out."""
-    native = {key: old for key, old in job.settings["native"].items() if key != name}
+    native = {key: old for key, old in job.settings.get("native", {}).items() if key != name}
     return replace(job, settings={**job.settings, "native": native if value is None else {**native, name: value}})
 
 

@@ -56,7 +56,7 @@ def _bars(job: Job, told: Instruction, last: int) -> Iterator[Bar]:
 
 
 def _same_bar(job: Job) -> bool:
-    return bool(job.settings["native"].get("execution_mode") == "same_bar")
+    return bool(job.settings.get("native", {}).get("execution_mode") == "same_bar")
 
 
 def _submitted(job: Job, told: Instruction) -> int:
@@ -156,7 +156,7 @@ class Held:
 
 def held_before(job: Job, fills: list[tuple[Any, ...]], asset: str, number: int) -> Held | None:
     """Return what is held of an asset as a bar begins, from the fills of one side (time, asset, quantity, price, ..., label)."""
-    native, position = job.settings["native"], None
+    native, position = job.settings.get("native", {}), None
     times = job.market.times.tolist()
     for past in range(number):
         bar = bar_at(job, asset, past)
@@ -180,7 +180,7 @@ def _after(job: Job, position: Held | None, row: tuple[Any, ...], bar: Bar) -> H
     if position is not None and before * quantity > 0.0:
         position.quantity = quantity
         return position
-    source = job.settings["native"].get("initial_hwm_source", "fill_price")
+    source = job.settings.get("native", {}).get("initial_hwm_source", "fill_price")
     told = next((one for one in job.script if one.label == row[6]), None)
     signal = None if told is None else bar_at(job, told.asset, _submitted(job, told))
     marks = {
