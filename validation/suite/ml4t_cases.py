@@ -340,6 +340,34 @@ def refusals(seed: int) -> Job:
     return _job("refusals", seed, market, script, cash=15_000.0, fractional=bool(fractional), native=native, commission=_commission(random))
 
 
+def submission_checks(seed: int) -> Job:
+    """Make a case of market orders that are judged at submission, fill at once, or are asked for less, or nothing, when they fill."""
+    random = np.random.default_rng([9, seed])
+    market = _market(random, f"ml4t-checks-{seed}", assets=int(random.integers(2, 5)))
+    kind = _pick(random, ("precheck", "reservation", "immediate", "unchecked", "open cash", "proceeds"))
+    same_bar = kind == "immediate" or (kind == "unchecked" and random.random() < 0.5)
+    account = {"allow_short_selling": True} if kind in ("unchecked", "open cash", "proceeds") or random.random() < 0.5 else {}
+    native: dict[str, Any] = {**account, **_queue(random), "execution_mode": "same_bar" if same_bar else "next_bar"}
+    native |= {
+        "precheck": {"next_bar_submission_precheck": True},
+        "reservation": {"buying_power_reservation": True, "fill_ordering": "exit_first"},
+        "immediate": {"immediate_fill": True, "execution_price": "close"},
+        "unchecked": {"skip_cash_validation": True},
+        "open cash": {"next_bar_submission_precheck": True, "next_bar_simple_cash_check": True, "fill_ordering": "fifo"},
+        "proceeds": {"short_cash_policy": "credit_proceeds"},
+    }[kind]
+    script = _Script(random, market, native)
+
+    def write(bar: int, column: int) -> None:
+        if random.random() < 0.2:
+            script.add(bar, column, "close")
+        else:
+            script.add(bar, column, "market", quantity=script.quantity(column))
+
+    script.sprinkle(0.25, write)
+    return _job("checks", seed, market, script, cash=20_000.0, native=native, commission=_commission(random))
+
+
 def participation(seed: int) -> Job:
     """Make a case whose orders take several bars, because only a part of the volume may trade."""
     random = np.random.default_rng([7, seed])
@@ -359,6 +387,8 @@ def participation(seed: int) -> Job:
             script.add(bar, column, "close")
         elif chance < 0.3:
             script.add(bar, column, "limit", quantity=size, limit_price=script.near(bar, column))
+        elif chance < 0.34:
+            script.add(bar, column, "stop", quantity=size, stop_price=script.stop(bar, column, np.sign(size)))
         else:
             script.add(bar, column, "market", quantity=size)
 
@@ -368,13 +398,14 @@ def participation(seed: int) -> Job:
 
 
 FAMILIES = (
-    Family("market orders", 140, market_orders),
-    Family("resting orders", 140, resting_orders),
-    Family("missing bars", 100, missing_bars),
-    Family("brackets", 100, brackets),
-    Family("position rules", 160, position_rules),
-    Family("slippage", 100, slippage),
+    Family("market orders", 120, market_orders),
+    Family("resting orders", 130, resting_orders),
+    Family("missing bars", 90, missing_bars),
+    Family("brackets", 90, brackets),
+    Family("position rules", 150, position_rules),
+    Family("slippage", 90, slippage),
     Family("refusals", 100, refusals),
-    Family("participation", 100, participation),
+    Family("participation", 90, participation),
+    Family("submission checks", 80, submission_checks),
     Family("our own way", 60, own_way),
 )

@@ -311,6 +311,27 @@ def rest_of_exit(scene: Scene) -> Finding | None:
     return None
 
 
+def rest_of_stop(scene: Scene) -> Finding | None:
+    """Explain what is left of a stop order under a volume limit: a market order there, reached again or not here."""
+    if scene.bar is None or "volume_limit" not in scene.job.settings:
+        return None
+    name = "execution_price" if scene.same_bar else "next_bar_execution_price"
+    for label in scene.labels():
+        told, (there, here) = scene.told.get(label), scene.odd(label)
+        bar = None if told is None else bar_at(scene.job, told.asset, scene.bar)
+        if told is None or bar is None or told.verb != "stop" or len(there) != 1:
+            continue
+        at = {"open": bar.open, "close": bar.close, "mid": (bar.high + bar.low) / 2.0}[scene.native.get(name, "open")]
+        up = told.quantity > 0
+        reached = (bar.high >= told.stop_price) if up else (bar.low <= told.stop_price)
+        price = max(bar.open, told.stop_price) if up else min(bar.open, told.stop_price)
+        begun = all(any(row[6] == label and row[0] < there[0][0] for row in rows) for rows in (scene.there, scene.here))
+        as_told = [close_to(base_of(row), price) for row in here] == ([True] if reached else [])
+        if begun and close_to(base_of(there[0]), at) and as_told:
+            return Finding("what is left of a stop order under a volume limit", without(scene.job, label))
+    return None
+
+
 EXPLANATIONS: tuple[Explanation, ...] = (
     resting_orders,
     bracket_legs,
@@ -320,6 +341,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     competing_exits,
     fee_per_fill,
     rest_of_exit,
+    rest_of_stop,
     refused_for_money,
     reduce_only,
     blocked,

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from validation.suite.ml4t_explain import Finding, Row, Scene, close_to, without
+from validation.suite.ml4t_explain import Finding, Row, Scene, close_to, with_setting, without
 from validation.suite.ml4t_predictions import bar_at
 
 __all__ = ["refused_for_money"]
 
 _CENT = 0.01
 _LEAST = 1e-8  # units
+# The setting without which a difference cannot arise.
+_SETTINGS: dict[str, tuple[str, Any]] = {
+    "settlement in accounts with leverage": ("settlement_delay", 0),
+    "shorts with `credit_proceeds`": ("short_cash_policy", "credit"),
+    "`buying_power_reservation` and exits": ("buying_power_reservation", False),
+}
 _INITIAL_MARGIN = 0.5
 
 
@@ -19,7 +25,7 @@ _INITIAL_MARGIN = 0.5
 class _Account:
     """An account as an order has its turn.
 
-    free: cash less what is unsettled and kept back. held: of the order's asset. marks: least and most that positions add to the
+    free: cash less what is unsettled, locked by shorts and kept back. held: of the order's asset. marks: least and most that positions add to the
     money that may be bound, by the prices at which either side may count them.
     """
 
@@ -38,10 +44,11 @@ def refused_for_money(scene: Scene) -> Finding | None:
         there, here = scene.odd(label)
         if "." in label or len(there) > 1 or len(here) > 1:
             continue
-        for find in (_piece, _unsettled_margin, _marks, _flip, _cut, _base_price):
+        for find in (_piece, _unsettled_margin, _marks, _flip, _cut, _base_price, _proceeds, _reserved):
             subject = find(scene, label, there, here)
             if subject is not None:
-                return Finding(subject, without(scene.job, label))
+                changed = with_setting(scene.job, *_SETTINGS[subject]) if subject in _SETTINGS else without(scene.job, label)
+                return Finding(subject, changed)
     return None
 
 
@@ -71,7 +78,8 @@ def _account(scene: Scene, rows: list[Row], fill: Row, *, flip: bool) -> _Accoun
             worth = [quantity * price - _INITIAL_MARGIN * abs(quantity * price) for price in prices]
         least, most = least + min(worth), most + max(worth)
     buffer = 1.0 - scene.native.get("cash_buffer_pct", 0.0)
-    spendable = cash - unsettled
+    locked = _shorted([row for row in past if not (flip and row[1] == fill[1])]) if _locks(scene) else 0.0
+    spendable = cash - unsettled - locked
     return _Account(cash, unsettled, spendable * buffer if spendable > 0 else spendable, positions.get(fill[1], 0.0), (least, most))
 
 
@@ -199,7 +207,7 @@ def _flip(scene: Scene, label: str, there: list[Row], here: list[Row]) -> str | 
     need, fee = _need(account, quantity, price), _fee(scene, quantity, price)
     rich = (account.cash + closing - fee) / scale + _CENT >= need
     poor = (account.free + (account.marks[0] if _margin(scene) else closing) - fee) / scale < need
-    return "flips, the cash buffer and unsettled cash" if rich and poor and account.free < account.cash else None
+    return "flips and cash that is kept back" if rich and poor and account.free < account.cash else None
 
 
 def _cut(scene: Scene, label: str, there: list[Row], here: list[Row]) -> str | None:
@@ -226,3 +234,63 @@ def _base_price(scene: Scene, label: str, there: list[Row], here: list[Row]) -> 
     account = _account(scene, scene.here, here[0], flip=False)
     need = [_need(account, here[0][2], price) + _fee(scene, here[0][2], price) for price in (here[0][3], here[0][3] + here[0][5])]
     return "cash" if need[0] <= account.free < need[1] - _CENT else None
+
+
+def _proceeds(scene: Scene, label: str, there: list[Row], here: list[Row]) -> str | None:
+    """Find shorts that are not asked for money there, as their proceeds may be spent (`credit_proceeds`)."""
+    if not _locks(scene) or not there or here or not _refused(scene, label, there=False):
+        return None
+    account = _account(scene, scene.there, there[0], flip=False)
+    quantity, price = there[0][2], there[0][3]
+    if account.held + quantity > -1e-9:
+        return None
+    closing = account.held * price if account.held > 0 else 0.0
+    poor = _need(account, quantity, price) > account.free + closing - _fee(scene, quantity, price)
+    return "shorts with `credit_proceeds`" if poor else None
+
+
+def _locks(scene: Scene) -> bool:
+    """Tell whether what shorts were sold for is locked."""
+    return scene.native.get("short_cash_policy") == "credit_proceeds" and not _margin(scene)
+
+
+def _shorted(rows: list[Row]) -> float:
+    """Return what the open shorts were sold for."""
+    held: dict[str, tuple[float, float]] = {}
+    for row in rows:
+        quantity, price = held.get(row[1], (0.0, 0.0))
+        after = quantity + row[2]
+        if quantity * after <= 0:
+            price = row[3]
+        elif quantity * row[2] > 0:
+            price = (quantity * price + row[2] * row[3]) / after
+        held[row[1]] = (after, price)
+    return sum(-quantity * price for quantity, price in held.values() if quantity < 0)
+
+
+def _reserved(scene: Scene, label: str, there: list[Row], here: list[Row]) -> str | None:
+    """Find orders that only what the bar's exits bring can pay: at submission, 0.2.0 counts that as money already."""
+    if not scene.native.get("buying_power_reservation") or not there or here or not _refused(scene, label, there=False):
+        return None
+    time = scene.told[label].time
+    past = [row for row in scene.there if row[0] <= time]
+    held: dict[str, float] = {}
+    for row in past:
+        held[row[1]] = held.get(row[1], 0.0) + row[2]
+    cash = float(scene.job.settings["cash"]) - sum(row[2] * row[3] + row[4] for row in past)
+    shadows = [cash, cash]  # without and with what exits bring
+    for told in (told for told in scene.job.script if told.time == time):
+        bar, before = bar_at(scene.job, told.asset, scene.number(time)), held.get(told.asset, 0.0)
+        quantity = -before if told.verb == "close" else told.quantity
+        if bar is None or abs(quantity) < 1e-9:
+            continue
+        closing = min(abs(before), abs(quantity)) if before * quantity < 0 else 0.0
+        need = (abs(quantity) - closing) * bar.close + _fee(scene, quantity, bar.close)
+        brings = closing * bar.close * (1.0 if quantity < 0 else -1.0)
+        if told.label == label:
+            return "`buying_power_reservation` and exits" if shadows[0] < need <= shadows[1] + brings else None
+        if scene.orders_there.get(told.label, ("rejected",))[0] != "rejected":
+            held[told.asset] = before + quantity
+            opens = abs(quantity) > closing
+            shadows = [shadows[0] - (need if opens else 0.0), shadows[1] + brings - need]
+    return None
