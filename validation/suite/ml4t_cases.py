@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from validation.runners.exchange import Instruction, Job, Market
+from validation.runners.exchange import Job, Market
 from validation.suite.framework import Family
 from validation.suite.markets import walk
+from validation.suite.ml4t_script import Random, Script, pick
 
 __all__ = ["FAMILIES"]
 
-Random = np.random.Generator
 ACCOUNTS: tuple[dict[str, Any], ...] = (
     {},
     {"allow_short_selling": True},
     {"allow_short_selling": True, "allow_leverage": True},
 )
 TARGETS = ("target_percent", "target_value", "target_quantity")
-
-
-def _pick(random: Random, choices: Any) -> Any:
-    return choices[int(random.integers(len(choices)))]
 
 
 def _market(random: Random, name: str, *, assets: int = 0, gaps: float = 0.01, missing: float = 0.0) -> Market:
@@ -40,19 +35,19 @@ def _market(random: Random, name: str, *, assets: int = 0, gaps: float = 0.01, m
 def _mode(random: Random) -> dict[str, Any]:
     """Return an execution mode and the price of its market orders."""
     if random.random() < 0.5:
-        return {"execution_mode": "next_bar", "next_bar_execution_price": _pick(random, ("open", "open", "close", "mid"))}
-    return {"execution_mode": "same_bar", "execution_price": _pick(random, ("close", "close", "open", "mid"))}
+        return {"execution_mode": "next_bar", "next_bar_execution_price": pick(random, ("open", "open", "close", "mid"))}
+    return {"execution_mode": "same_bar", "execution_price": pick(random, ("close", "close", "open", "mid"))}
 
 
 def _queue(random: Random) -> dict[str, Any]:
     """Return the order of the queue."""
-    ordering = _pick(random, ("exit_first", "exit_first", "fifo", "sequential"))
-    priority = _pick(random, ("submission", "notional_desc", "notional_asc")) if ordering == "exit_first" else "submission"
+    ordering = pick(random, ("exit_first", "exit_first", "fifo", "sequential"))
+    priority = pick(random, ("submission", "notional_desc", "notional_asc")) if ordering == "exit_first" else "submission"
     return {"fill_ordering": ordering, "entry_order_priority": priority}
 
 
 def _commission(random: Random) -> dict[str, Any] | None:
-    return _pick(
+    return pick(
         random,
         (
             None,
@@ -65,67 +60,13 @@ def _commission(random: Random) -> dict[str, Any] | None:
 
 
 def _slippage(random: Random) -> dict[str, Any]:
-    return _pick(
+    return pick(
         random,
         ({"kind": "fixed", "amount": 0.02}, {"kind": "percentage", "rate": 0.001}, {"kind": "volume_based", "factor": 0.5}),
     )
 
 
-class _Script:
-    """Collects instructions, each with a label of its own.
-
-    sides: of every asset, 1 or -1: which way its entries go, so that few orders flip a position (a flip cancels the other orders of
-    the asset in 0.2.0).
-    """
-
-    def __init__(self, random: Random, market: Market, native: dict[str, Any]) -> None:
-        self.random, self.market = random, market
-        self.same_bar = native["execution_mode"] == "same_bar"
-        self.shorts = bool(native.get("allow_short_selling"))
-        self.sides = [_pick(random, (1.0, -1.0)) if self.shorts else 1.0 for _ in market.assets]
-        self.wild = self.shorts and random.random() < 0.1  # entries of every side, and so flips
-        self.told: list[Instruction] = []
-
-    def add(self, bar: int, column: int, verb: str, **numbers: Any) -> str:
-        label = f"n{len(self.told)}"
-        self.told.append(Instruction(int(self.market.times[bar]), self.market.assets[column], verb, label=label, **numbers))
-        return label
-
-    def seen(self, bar: int, column: int) -> tuple[float, float, float]:
-        """Return high, low and close of a bar, or of the last one there was."""
-        last = int(np.flatnonzero(~np.isnan(self.market.close[: bar + 1, column]))[-1])
-        return tuple(float(getattr(self.market, name)[last, column]) for name in ("high", "low", "close"))  # type: ignore[return-value]
-
-    def near(self, bar: int, column: int, spread: float = 0.03) -> float:
-        """Return a price in whole cents near the close."""
-        return float(np.round(self.seen(bar, column)[2] * (1.0 + spread * self.random.uniform(-1.0, 1.0)), 2))
-
-    def stop(self, bar: int, column: int, side: float) -> float:
-        """Return a stop price: in SAME_BAR mode mostly one that the bar has not reached (what it does then is documented)."""
-        high, low, close = self.seen(bar, column)
-        if self.same_bar and self.random.random() > 0.02:
-            edge = high if side > 0 else low
-            return float(np.round(edge + side * (0.01 + 0.02 * close * self.random.random()), 2))
-        return self.near(bar, column)
-
-    def quantity(self, column: int, most: int = 120) -> float:
-        """Return a whole quantity, signed: mostly entries, some smaller exits."""
-        if self.wild:
-            return float(self.random.integers(1, most + 1)) * _pick(self.random, (1.0, -1.0))
-        if self.random.random() < 0.35:
-            return -self.sides[column] * float(self.random.integers(1, max(most // 4, 2)))
-        return self.sides[column] * float(self.random.integers(most // 3, most + 1))
-
-    def sprinkle(self, chance: float, write: Callable[[int, int], None], last: int = 1) -> None:
-        """Call `write(bar, column)` for some bars of every asset, never for the last ones."""
-        bars, columns = self.market.close.shape
-        for bar in range(bars - last):
-            for column in range(columns):
-                if self.random.random() < chance:
-                    write(bar, column)
-
-
-def _job(name: str, seed: int, market: Market, script: _Script, **settings: Any) -> Job:
+def _job(name: str, seed: int, market: Market, script: Script, **settings: Any) -> Job:
     return Job(f"ml4t-{name}-{seed}", market, {"cash": 100_000.0, **settings}, tuple(script.told))
 
 
@@ -133,12 +74,12 @@ def market_orders(seed: int) -> Job:
     """Make a case of market orders, closes and targets."""
     random = np.random.default_rng([1, seed])
     market = _market(random, f"ml4t-market-{seed}")
-    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
-    script, shorts = _Script(random, market, native), "allow_short_selling" in native
+    native = {**pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script, shorts = Script(random, market, native), "allow_short_selling" in native
     fractional = bool(random.random() < 0.4)
 
     def write(bar: int, column: int) -> None:
-        verb = _pick(random, ("market", "market", "close", *TARGETS))
+        verb = pick(random, ("market", "market", "close", *TARGETS))
         if verb == "close":
             script.add(bar, column, verb)
         elif verb == "target_percent":
@@ -154,15 +95,15 @@ def market_orders(seed: int) -> Job:
     return _job("market", seed, market, script, native=native, fractional=fractional, commission=_commission(random))
 
 
-def _resting(script: _Script, bar: int, column: int) -> None:
+def _resting(script: Script, bar: int, column: int) -> None:
     """Add one limit, stop, stop-limit or trailing stop order, or cancel one that was added before."""
     random = script.random
-    verb = _pick(random, ("limit", "limit", "stop", "stop", "stop_limit", "trailing_stop", "cancel"))
+    verb = pick(random, ("limit", "limit", "stop", "stop", "stop_limit", "trailing_stop", "cancel"))
     size = script.quantity(column)
     side = 1.0 if size > 0 else -1.0
     if verb == "cancel":
         if script.told:
-            script.add(bar, column, "cancel", target=_pick(random, script.told).label)
+            script.add(bar, column, "cancel", target=pick(random, script.told).label)
     elif verb == "limit":
         script.add(bar, column, verb, quantity=size, limit_price=script.near(bar, column))
     elif verb == "stop":
@@ -170,13 +111,13 @@ def _resting(script: _Script, bar: int, column: int) -> None:
     elif verb == "stop_limit":
         price = script.stop(bar, column, side)
         # The limit at the stop, or (NEXT_BAR) on its better side; seldom on its worse side, as brokers know it.
-        away = _pick(random, (0.0, 0.0 if script.same_bar else -0.005)) if random.random() > 0.02 else 0.005
+        away = pick(random, (0.0, 0.0 if script.same_bar else -0.005)) if random.random() > 0.02 else 0.005
         script.add(bar, column, verb, quantity=size, stop_price=price, limit_price=round(price * (1.0 + side * away), 2))
     else:
         _trailing(script, bar, column, size)
 
 
-def _trailing(script: _Script, bar: int, column: int, size: float) -> None:
+def _trailing(script: Script, bar: int, column: int, size: float) -> None:
     """Add a trailing stop order whose first level is where 0.2.0 would move it anyway, with few exceptions."""
     high, low, close = script.seen(bar, column)
     trail = round(high - low + 0.01 + close * script.random.uniform(0.005, 0.03), 2)
@@ -188,8 +129,8 @@ def resting_orders(seed: int, *, name: str = "resting", missing: float = 0.0) ->
     """Make a case of market, limit, stop, stop-limit and trailing stop orders, some of them cancelled."""
     random = np.random.default_rng([2, seed])
     market = _market(random, f"ml4t-{name}-{seed}", missing=missing, assets=int(random.integers(2, 5)) if missing else 0)
-    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
-    script = _Script(random, market, native)
+    native = {**pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script = Script(random, market, native)
 
     def write(bar: int, column: int) -> None:
         chance = random.random()
@@ -209,7 +150,7 @@ def missing_bars(seed: int) -> Job:
     return resting_orders(seed, name="missing", missing=0.15)
 
 
-def _bracket(script: _Script, bar: int, column: int, near: float = 0.02) -> None:
+def _bracket(script: Script, bar: int, column: int, near: float = 0.02) -> None:
     """Add a bracket on the asset's side. near: the least distance of its prices from the bar's range, a fraction."""
     random, side = script.random, script.sides[column]
     high, low, close = script.seen(bar, column)
@@ -224,8 +165,8 @@ def brackets(seed: int) -> Job:
     """Make a case of brackets, entered by market and limit orders."""
     random = np.random.default_rng([3, seed])
     market = _market(random, f"ml4t-brackets-{seed}", assets=int(random.integers(1, 4)))
-    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
-    script = _Script(random, market, native)
+    native = {**pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script = Script(random, market, native)
     script.sprinkle(0.06, lambda bar, column: _bracket(script, bar, column))
     return _job("brackets", seed, market, script, native=native, commission=_commission(random))
 
@@ -234,8 +175,8 @@ def own_way(seed: int) -> Job:
     """Make a case of brackets, trailing stops and closes that our engine plays by its own defaults, not the old way."""
     random = np.random.default_rng([8, seed])
     market = _market(random, f"ml4t-own-{seed}", assets=int(random.integers(1, 3)))
-    native = {**_pick(random, ACCOUNTS), "execution_mode": "next_bar", "fill_ordering": "exit_first"}
-    script = _Script(random, market, native)
+    native = {**pick(random, ACCOUNTS), "execution_mode": "next_bar", "fill_ordering": "exit_first"}
+    script = Script(random, market, native)
 
     def write(bar: int, column: int) -> None:
         chance, size = random.random(), script.quantity(column)
@@ -266,17 +207,17 @@ def position_rules(seed: int) -> Job:
     random.shuffle(names)
     rules = {name: named[name] for name in names[: int(random.integers(1, 4))]}
     stops = {
-        "stop_fill_mode": _pick(random, ("stop_price", "stop_price", "close_price", "bar_extreme", "next_bar_open")),
-        "stop_level_basis": _pick(random, ("fill_price", "signal_price")),
-        "trail_hwm_source": _pick(random, ("close", "bar_extreme")),
-        "initial_hwm_source": _pick(random, ("fill_price", "bar_close", "bar_high", "signal_price")),
-        "trail_stop_timing": _pick(random, ("lagged", "lagged", "intrabar", "vbt_pro")),
-        "stop_slippage_rate": _pick(random, (0.0, 0.0, 0.001)),
+        "stop_fill_mode": pick(random, ("stop_price", "stop_price", "close_price", "bar_extreme", "next_bar_open")),
+        "stop_level_basis": pick(random, ("fill_price", "signal_price")),
+        "trail_hwm_source": pick(random, ("close", "bar_extreme")),
+        "initial_hwm_source": pick(random, ("fill_price", "bar_close", "bar_high", "signal_price")),
+        "trail_stop_timing": pick(random, ("lagged", "lagged", "intrabar", "vbt_pro")),
+        "stop_slippage_rate": pick(random, (0.0, 0.0, 0.001)),
     }
     if stops["stop_fill_mode"] == "next_bar_open" and random.random() < 0.7:
         stops["stop_slippage_rate"] = 0.0
-    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random), **stops}
-    script = _Script(random, market, native)
+    native = {**pick(random, ACCOUNTS), **_mode(random), **_queue(random), **stops}
+    script = Script(random, market, native)
 
     def write(bar: int, column: int) -> None:
         if random.random() < 0.05:
@@ -292,8 +233,8 @@ def slippage(seed: int) -> Job:
     """Make a case of market and stop orders that pay slippage, one in five with limit orders, which then never fill in 0.2.0."""
     random = np.random.default_rng([5, seed])
     market = _market(random, f"ml4t-slippage-{seed}")
-    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
-    script, limits = _Script(random, market, native), random.random() < 0.2
+    native = {**pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script, limits = Script(random, market, native), random.random() < 0.2
 
     def write(bar: int, column: int) -> None:
         chance, size = random.random(), script.quantity(column)
@@ -315,16 +256,16 @@ def refusals(seed: int) -> Job:
     random = np.random.default_rng([6, seed])
     market = _market(random, f"ml4t-refusals-{seed}", assets=int(random.integers(2, 5)))
     native = {
-        **_pick(random, ACCOUNTS),
+        **pick(random, ACCOUNTS),
         **_mode(random),
         **_queue(random),
         "reject_on_insufficient_cash": bool(random.random() < 0.7),
-        "settlement_delay": _pick(random, (0, 0, 1, 2)),
+        "settlement_delay": pick(random, (0, 0, 1, 2)),
         "settlement_reduces_buying_power": bool(random.random() < 0.8),
-        "cash_buffer_pct": _pick(random, (0.0, 0.0, 0.05)),
+        "cash_buffer_pct": pick(random, (0.0, 0.0, 0.05)),
         "partial_fills_allowed": bool(random.random() < 0.2),
     }
-    script = _Script(random, market, native)
+    script = Script(random, market, native)
 
     def write(bar: int, column: int) -> None:
         chance = random.random()
@@ -344,7 +285,7 @@ def submission_checks(seed: int) -> Job:
     """Make a case of market orders that are judged at submission, fill at once, or are asked for less, or nothing, when they fill."""
     random = np.random.default_rng([9, seed])
     market = _market(random, f"ml4t-checks-{seed}", assets=int(random.integers(2, 5)))
-    kind = _pick(random, ("precheck", "reservation", "immediate", "unchecked", "open cash", "proceeds"))
+    kind = pick(random, ("precheck", "reservation", "immediate", "unchecked", "open cash", "proceeds"))
     same_bar = kind == "immediate" or (kind == "unchecked" and random.random() < 0.5)
     account = {"allow_short_selling": True} if kind in ("unchecked", "open cash", "proceeds") or random.random() < 0.5 else {}
     native: dict[str, Any] = {**account, **_queue(random), "execution_mode": "same_bar" if same_bar else "next_bar"}
@@ -356,7 +297,7 @@ def submission_checks(seed: int) -> Job:
         "open cash": {"next_bar_submission_precheck": True, "next_bar_simple_cash_check": True, "fill_ordering": "fifo"},
         "proceeds": {"short_cash_policy": "credit_proceeds"},
     }[kind]
-    script = _Script(random, market, native)
+    script = Script(random, market, native)
 
     def write(bar: int, column: int) -> None:
         if random.random() < 0.2:
@@ -374,8 +315,8 @@ def participation(seed: int) -> Job:
     bars, columns = int(random.integers(40, 81)), int(random.integers(1, 4))
     drawn = {"seed": int(random.integers(1, 2**31)), "bars": bars, "assets": columns, "volume": 2_000.0}
     market = walk(f"ml4t-volume-{seed}", volatility=0.02, spread=0.015, gap=0.01, **drawn)
-    native = {**_pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
-    script, commission, settings = _Script(random, market, native), _commission(random), {}
+    native = {**pick(random, ACCOUNTS), **_mode(random), **_queue(random)}
+    script, commission, settings = Script(random, market, native), _commission(random), {}
     if commission and "minimum" in commission and random.random() < 0.3:
         native["commission_type"] = "per_share"  # whose minimum counts every fill
     if random.random() < 0.1:
