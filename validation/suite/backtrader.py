@@ -129,6 +129,7 @@ FRAMEWORK = Framework(
     plan=_plan,
     refuses=_refuses,
     not_reported={"fills.slippage": "Backtrader does not say how much of a price is slippage"},
+    at_scale=True,
     families=families(),
     notes=(
         "Trades go from flat to flat: all that was closed, at the entry price of the last exit and the average price of the exits.",

@@ -149,6 +149,7 @@ FRAMEWORK = Framework(
     plan=plan,
     refuses=refuses,
     python="3.12",
+    at_scale=True,
     families=FAMILIES,
     explain=explain,
     notes=(

@@ -124,6 +124,7 @@ FRAMEWORK = Framework(
         "fills.slippage": "Zipline's transactions have the price after slippage only",
     },
     tolerances={("fills", "quantity"): EXACT, ("orders", "filled"): EXACT},
+    at_scale=True,
     families=tuple(Family(name, count, make) for name, count, make in FAMILIES),
     notes=(
         "The engine `open` fills at the open by slippage classes of a user's own; limit and stop orders are still triggered by the close.",
