@@ -143,7 +143,7 @@ def _play(jobs: list[Job]) -> tuple[Answers, Answers]:
 
 FRAMEWORK = Framework(
     name="ml4t",
-    title="ml4t-backtest 0.2.0",
+    title="ml4t-backtest",
     package="ml4t-backtest",
     preset="default",
     plan=plan,

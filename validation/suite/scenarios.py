@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from validation.runners.exchange import Event, Instruction, Job, Market
 from validation.suite.markets import from_closes, walk
+from validation.suite.published_scenarios import SCENARIOS as PUBLISHED
 
 __all__ = ["SCENARIOS", "Scenario"]
 
@@ -275,6 +276,23 @@ def _gaps() -> Iterator[Job]:
     yield _job("orders", market, sorted(script, key=lambda told: told.time))
 
 
+def _published(make: Callable[[], Job]) -> tuple[str, Callable[[], Iterator[Job]]]:
+    """Return a scenario by which the published engine compares itself with others, and its forms."""
+
+    def forms() -> Iterator[Job]:
+        job = make()
+        rules = "rules" in job.settings
+        yield replace(job, id="rules" if rules else "orders")
+        if rules:
+            entries = [
+                told._replace(verb="long_entry" if told.quantity > 0 else "short_entry", quantity=abs(told.quantity)) for told in job.script
+            ]
+            yield replace(job, id="signals", script=tuple(entries))
+
+    number, what = make().id.split(" ", 1)
+    return f"As published, {number}: {what}", forms
+
+
 SCENARIOS: tuple[Scenario, ...] = tuple(
     Scenario(number, title, forms)
     for number, (title, forms) in enumerate(
@@ -306,6 +324,7 @@ SCENARIOS: tuple[Scenario, ...] = tuple(
             ("Dividends", _dividends),
             ("Stress: 1,500 bars in nine regimes", _stress),
             ("Late, missing and last bars", _gaps),
+            *map(_published, PUBLISHED),
         ],
         start=1,
     )

@@ -191,6 +191,7 @@ def refuses(job: Job) -> str | None:
     commission, slippage = settings.get("commission", {}), settings.get("slippage", {})
     reasons = {
         f"it has no {', '.join(odd).replace('_', '-')} orders": bool(odd),
+        "it has one stop, fixed or trailing": len(settings.get("rules", {}).keys() & {"stop_loss", "trailing_stop"}) > 1,
         "its stops belong to signals": bool(settings.get("rules")) and not verbs & set(_SIGNALS),
         "it takes one order an asset and bar": not verbs & set(_SIGNALS) and len({told[:2] for told in job.script}) < len(job.script),
         "its fees are a fraction of the value and an amount per order": commission.get("kind", "percentage")
