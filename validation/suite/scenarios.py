@@ -194,7 +194,7 @@ def _levels(kind: str) -> Callable[[], Iterator[Job]]:
             script.append(_told(market, bar + 5, "cancel", target=f"{bar}.buy", label=""))
             script.append(_told(market, bar + 5, kind, -UNITS, label=f"{bar}.sell", **levels[1]))
             script.append(_told(market, bar + 9, "cancel", target=f"{bar}.sell", label=""))
-        yield _job("orders", market, script)
+        yield _job("orders", market, script, shorts=True)
 
     return forms
 
