@@ -10,7 +10,7 @@ from ml4t_backtest import AssetClass, BacktestConfig, ContractSpec, VolumePartic
 from ml4t_backtest.types import OrderReason
 from validation.runners.exchange import Instruction, Job
 from validation.suite.backtrader_cases import families
-from validation.suite.framework import Framework, Plan
+from validation.suite.framework import EXACT, Framework, Plan
 from validation.suite.ours import FollowsScript
 
 __all__ = ["FRAMEWORK"]
@@ -128,6 +128,8 @@ FRAMEWORK = Framework(
     preset="backtrader_strict",
     plan=_plan,
     refuses=_refuses,
+    at_scale=True,
+    tolerances=dict.fromkeys((("fills", "quantity"), ("trades", "quantity"), ("orders", "filled")), EXACT),
     not_reported={"fills.slippage": "Backtrader does not say how much of a price is slippage"},
     at_scale=True,
     families=families(),
