@@ -128,7 +128,6 @@ FRAMEWORK = Framework(
     preset="backtrader_strict",
     plan=_plan,
     refuses=_refuses,
-    at_scale=True,
     tolerances=dict.fromkeys((("fills", "quantity"), ("trades", "quantity"), ("orders", "filled")), EXACT),
     not_reported={"fills.slippage": "Backtrader does not say how much of a price is slippage"},
     at_scale=True,

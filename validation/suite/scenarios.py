@@ -36,7 +36,8 @@ def _settings(**given: Any) -> dict[str, Any]:
 
 
 def _told(market: Market, bar: int, verb: str, quantity: float = np.nan, asset: int = 0, **more: Any) -> Instruction:
-    label = more.pop("label", f"{bar}.{verb}.{asset}")
+    # No dots: those part the legs of a bracket from its label.
+    label = more.pop("label", f"{bar}-{verb}-{asset}")
     return Instruction(int(market.times[bar]), market.assets[asset], verb, quantity, label=label, **more)
 
 
@@ -190,10 +191,10 @@ def _levels(kind: str) -> Callable[[], Iterator[Job]]:
                 "stop": ({"stop_price": above}, {"stop_price": below}),
                 "stop_limit": ({"stop_price": far, "limit_price": above}, {"stop_price": below, "limit_price": round(0.97 * close, 2)}),
             }[kind]
-            script.append(_told(market, bar, kind, UNITS, label=f"{bar}.buy", **levels[0]))
-            script.append(_told(market, bar + 5, "cancel", target=f"{bar}.buy", label=""))
-            script.append(_told(market, bar + 5, kind, -UNITS, label=f"{bar}.sell", **levels[1]))
-            script.append(_told(market, bar + 9, "cancel", target=f"{bar}.sell", label=""))
+            script.append(_told(market, bar, kind, UNITS, label=f"{bar}-buy", **levels[0]))
+            script.append(_told(market, bar + 5, "cancel", target=f"{bar}-buy", label=""))
+            script.append(_told(market, bar + 5, kind, -UNITS, label=f"{bar}-sell", **levels[1]))
+            script.append(_told(market, bar + 9, "cancel", target=f"{bar}-sell", label=""))
         yield _job("orders", market, script, shorts=True)
 
     return forms
