@@ -27,4 +27,4 @@ def scale_job(assets: int = ASSETS, bars: int = BARS, picks: int = PICKS) -> Job
         for asset in np.flatnonzero(wanted != held).tolist():
             script.append(Instruction(times[bar], market.assets[asset], "target_quantity", float(wanted[asset])))
         held = wanted
-    return Job("scale", market, {"cash": 1e6}, tuple(script))
+    return Job("scale", market, {"cash": 1e6, "shorts": True}, tuple(script))
