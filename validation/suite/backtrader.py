@@ -17,7 +17,7 @@ __all__ = ["FRAMEWORK"]
 
 _TARGETS = {"target_percent", "target_value"}
 _ORDERS = {"market", "limit", "stop", "stop_limit", "trailing_stop", "bracket", "close", "target_quantity", "cancel", *_TARGETS}
-_SETTINGS = {"cash", "fractional", "commission", "slippage", "volume_limit", "futures", "config"}
+_SETTINGS = {"cash", "fractional", "commission", "slippage", "volume_limit", "futures", "shorts", "config"}
 
 
 class _LikeThere(FollowsScript):
