@@ -16,7 +16,8 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -236,13 +237,20 @@ def _inner(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
     return cast("Callable[P, R]", compiled)
 
 
-def _cached(function: Callable[P, R], *, nogil: bool) -> Callable[P, R]:
+@contextmanager
+def _own_cache() -> Iterator[None]:
+    """Let numba cache what is made meanwhile in our folder."""
     before = config.CACHE_DIR
     config.CACHE_DIR = _CACHE_FOLDER
     try:
-        return cast("Callable[P, R]", numba.njit(cache=COMPILED, nogil=nogil, **_OPTIONS)(function))
+        yield
     finally:
         config.CACHE_DIR = before
+
+
+def _cached(function: Callable[P, R], *, nogil: bool) -> Callable[P, R]:
+    with _own_cache():
+        return cast("Callable[P, R]", numba.njit(cache=COMPILED, nogil=nogil, **_OPTIONS)(function))
 
 
 def entry(function: Callable[P, R]) -> Callable[P, R]:
@@ -355,13 +363,9 @@ def kernel_at(function: Callable[..., float]) -> int:
         return function_at(function)[0]
     plain = cast("Any", function).py_func
     if plain not in _KERNELS:
-        before = config.CACHE_DIR
-        config.CACHE_DIR = _CACHE_FOLDER
-        try:
-            options = {name: value for name, value in _OPTIONS.items() if name != "no_cfunc_wrapper"}
+        options = {name: value for name, value in _OPTIONS.items() if name != "no_cfunc_wrapper"}
+        with _own_cache():
             _KERNELS[plain] = numba.cfunc("float64(int64, float64, float64, float64)", cache=True, **options)(plain)
-        finally:
-            config.CACHE_DIR = before
     return int(_KERNELS[plain].address)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +38,7 @@ class FollowsScript(Strategy):
             self._todo[instruction.time].append(instruction)
         self._times = job.market.times.tolist()
         self._bar = 0
-        self._rule = position_rules(job)
+        self._rule = position_rules(job.settings.get("rules", {}))
 
     def on_start(self, broker: Any) -> None:
         """Set the rules of the case."""
@@ -105,10 +105,10 @@ class FollowsScript(Strategy):
         return broker.order_target_quantity(told.asset, told.quantity)
 
 
-def position_rules(job: Job) -> Any:
-    """Return the rule that the settings of a job name, None without."""
+def position_rules(named: Mapping[str, float]) -> Any:
+    """Return the rule that the settings of a job name, the first to be looked at first; None without."""
     made = {"stop_loss": StopLoss, "take_profit": TakeProfit, "trailing_stop": TrailingStop}
-    rules = [made[name](pct) for name, pct in job.settings.get("rules", {}).items()]
+    rules = [made[name](pct) for name, pct in named.items()]
     if not rules:
         return None
     return rules[0] if len(rules) == 1 else RuleChain(rules)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ml4t_backtest import BacktestConfig, CombinedCommission, PercentageSlippage, RuleChain, StopLoss, Strategy, TakeProfit, TrailingStop
+from ml4t_backtest import BacktestConfig, CombinedCommission, PercentageSlippage, Strategy
 from validation.runners.exchange import Instruction, Job
 from validation.suite.framework import EXACT, Family, Framework, Plan
 from validation.suite.markets import walk
+from validation.suite.ours import position_rules
 
 __all__ = ["FRAMEWORK", "FollowsSignals", "FollowsSizes"]
 
@@ -40,10 +41,9 @@ class _Follows(Strategy):
 
     def on_start(self, broker: Any) -> None:
         rules = self._job.settings.get("rules", {})
-        made = {"stop_loss": StopLoss, "trailing_stop": TrailingStop, "take_profit": TakeProfit}
-        chain = [made[name](rules[name]) for name in _RULES if name in rules]
-        if chain:
-            broker.set_position_rules(chain[0] if len(chain) == 1 else RuleChain(chain))
+        rule = position_rules({name: rules[name] for name in _RULES if name in rules})
+        if rule is not None:
+            broker.set_position_rules(rule)
 
     def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
         self._bar += 1
@@ -108,11 +108,12 @@ class FollowsSignals(_Follows):
         position = held[asset]
         size = next((order.quantity for order in reversed(told) if not math.isnan(order.quantity)), math.inf)
         on = {name: any(order.verb == name for order in told) for name in _SIGNALS}
-        if on["long_entry"] or on["short_entry"]:
-            self._resolve(on, position)
-        return self._sized(on, position, size, self._last[self._place[asset]])
+        whole = self._resolve(on, position) if on["long_entry"] or on["short_entry"] else False
+        accumulate = False if whole else self.native.get("accumulate", False)
+        return self._sized(on, position, size, self._last[self._place[asset]], accumulate=accumulate)
 
-    def _resolve(self, on: dict[str, bool], position: float) -> None:
+    def _resolve(self, on: dict[str, bool], position: float) -> bool:
+        """Settle signals that contradict each other. Returns whether the order takes or turns the whole position, though entries accumulate."""
         for side in ("long", "short"):
             if on[f"{side}_entry"] and on[f"{side}_exit"]:
                 keeps = _winner(self.native.get(f"upon_{side}_conflict", "ignore"), in_market=position != 0.0)
@@ -130,13 +131,10 @@ class FollowsSignals(_Follows):
                 on[entry] = False
             if mode in ("close", "closereduce"):
                 on[leave] = True
-            self._whole = mode in ("close", "reverse")
+            return mode in ("close", "reverse")
+        return False
 
-    _whole = False  # this bar's order takes or turns the whole position, though entries accumulate
-
-    def _sized(self, on: dict[str, bool], position: float, size: float, price: float) -> tuple[float, bool]:
-        accumulate = False if self._whole else self.native.get("accumulate", False)
-        self._whole = False
+    def _sized(self, on: dict[str, bool], position: float, size: float, price: float, *, accumulate: bool | str) -> tuple[float, bool]:
         adds, removes = accumulate in (True, "both", "addonly"), accumulate in (True, "both", "removeonly")
         by_value = self.native.get("size_type", "amount") == "value"
         units = size / price if by_value else size

@@ -99,25 +99,7 @@ def _refused(framework: Framework, jobs: Sequence[Job]) -> str:
 
 
 def play_family(framework: Framework, number: int, count: int, progress: Callable[[int], object] = lambda _: None) -> list[Score]:
-    """Run the first `count` random cases of a family."""
+    """Run the first `count` random cases of a family; no score when there are none. progress: told how many cases are through."""
     family = framework.families[number]
-    scores: list[Score] = []
-    for start in range(0, count, _BATCH):
-        jobs = [family.make(seed) for seed in range(start, min(start + _BATCH, count))]
-        scores = _joined(scores, play_groups(framework, {family.name: jobs}, progress))
-    return scores
-
-
-def _joined(before: list[Score], more: list[Score]) -> list[Score]:
-    if not before:
-        return more
-    for score, other in zip(before, more, strict=True):
-        score.cases += other.cases
-        score.rows += other.rows
-        score.explained += other.explained
-        score.attributed += other.attributed
-        score.mismatches += other.mismatches
-        score.seconds = [one + two for one, two in zip(score.seconds, other.seconds, strict=True)]
-        score.largest = {name: max(score.largest.get(name, 0.0), other.largest.get(name, 0.0)) for name in {*score.largest, *other.largest}}
-        score.versions |= other.versions
-    return before
+    jobs = [family.make(seed) for seed in range(count)]
+    return play_groups(framework, {family.name: jobs}, progress) if jobs else []
