@@ -56,7 +56,7 @@ def test_the_digest_sees_every_source(tmp_path: Path) -> None:
     shutil.copytree(SOURCES, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
     before = source_digest(tmp_path / "copy")
     assert before == source_digest()
-    for path in sorted((tmp_path / "copy").glob("*.py")):
+    for path in sorted((tmp_path / "copy").rglob("*.py")):
         text = path.read_text()
         path.write_text(text + "\n# changed\n")
         assert source_digest(tmp_path / "copy") != before
