@@ -171,7 +171,7 @@ def exponential_average(values: int, series: int, bars: int, windows: int, count
 @kernel
 def _smoothed(value: FloatArray, start: int, bars: int, window: int, made: FloatArray, target: int) -> None:
     seen, origin, total, average = 0, 0.0, 0.0, 0.0
-    weight = 2.0 / (window + 1)
+    kept = (window - 1) / (window + 1)
     for bar in range(bars):
         now = value[start + bar]
         made[target + bar] = NO_PRICE
@@ -184,7 +184,7 @@ def _smoothed(value: FloatArray, start: int, bars: int, window: int, made: Float
             total += now - origin
             average = origin + total / window
         else:
-            average += weight * (now - average)
+            average = now + kept * (average - now)  # exact for a window of 1, and for equal values
         if seen >= window:
             made[target + bar] = average
 
@@ -207,6 +207,7 @@ def relative_strength(values: int, series: int, bars: int, windows: int, count: 
 @kernel
 def _strengths(value: FloatArray, start: int, bars: int, window: int, made: FloatArray, target: int) -> None:
     seen, before, rise, fall = 0, 0.0, 0.0, 0.0
+    kept = (window - 1) / window
     for bar in range(bars):
         now = value[start + bar]
         made[target + bar] = NO_PRICE
@@ -219,8 +220,8 @@ def _strengths(value: FloatArray, start: int, bars: int, window: int, made: Floa
             rise += max(change, 0.0) / window
             fall += max(-change, 0.0) / window
         else:
-            rise += (max(change, 0.0) - rise) / window
-            fall += (max(-change, 0.0) - fall) / window
+            rise = max(change, 0.0) + kept * (rise - max(change, 0.0))
+            fall = max(-change, 0.0) + kept * (fall - max(-change, 0.0))
         if seen > window:
             made[target + bar] = 100.0 * rise / (rise + fall) if rise + fall > 0.0 else 50.0
 
@@ -248,6 +249,7 @@ def _ranges(
     high: FloatArray, low: FloatArray, close: FloatArray, start: int, bars: int, window: int, made: FloatArray, target: int
 ) -> None:
     seen, before, average = 0, 0.0, 0.0
+    kept = (window - 1) / window
     for bar in range(bars):
         top, bottom, last = high[start + bar], low[start + bar], close[start + bar]
         made[target + bar] = NO_PRICE
@@ -259,6 +261,6 @@ def _ranges(
         if seen <= window + 1:
             average += reach / window
         else:
-            average += (reach - average) / window
+            average = reach + kept * (average - reach)
         if seen > window:
             made[target + bar] = average
