@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         WeightProvider, is_rebalance_timestamp, resolve_rebalance_timestamps,
     )
     from ml4t_backtest.export import BacktestExporter
+    from ml4t_backtest.indicators import with_indicators
     from ml4t_backtest.models import (
         AssetCommission, AssetSlippage, CombinedCommission, CommissionModel, CumulativeVolumeShareSlippage, FixedSlippage,
         FuturesCommission, FuturesSlippage, MakerTakerCommission, NoCommission, NoSlippage, PerOrderCommission,
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
         TieredCommission, VolatilityVolumeSlippage, VolumeShareSlippage,
     )
     from ml4t_backtest.orderhandle import Order
+    from ml4t_backtest.overfitting import (
+        bootstrap_interval, deflated_sharpe_ratio, probabilistic_sharpe_ratio, probability_of_backtest_overfitting,
+    )
     from ml4t_backtest.profiles import get_profile_config, list_profiles
     from ml4t_backtest.result import BacktestResult
     from ml4t_backtest.risk import (
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     )
     from ml4t_backtest.rows import Rows
     from ml4t_backtest.sessions import SessionConfig, align_to_sessions, assign_session_date, compute_session_pnl
+    from ml4t_backtest.splitting import CalendarWindows, CombinatorialPurged, ExpandingWindows, RollingWindows, purged_k_fold
     from ml4t_backtest.strategies import LongShortStrategy, MeanReversionStrategy, MomentumStrategy, SignalFollowingStrategy
     from ml4t_backtest.strategy import ArrayStrategy, Strategy
     from ml4t_backtest.trading_stats import AssetTradingStats
@@ -111,6 +116,7 @@ _HOMES = {
         "is_rebalance_timestamp resolve_rebalance_timestamps"
     ),
     "export": "BacktestExporter",
+    "indicators": "with_indicators",
     "models": (
         "AssetCommission AssetSlippage CombinedCommission CommissionModel CumulativeVolumeShareSlippage FixedSlippage FuturesCommission "
         "FuturesSlippage MakerTakerCommission NoCommission NoSlippage PerOrderCommission PerOrderPerShareCommission PerShareCommission "
@@ -118,6 +124,7 @@ _HOMES = {
         "VolumeShareSlippage"
     ),
     "orderhandle": "Order",
+    "overfitting": "bootstrap_interval deflated_sharpe_ratio probabilistic_sharpe_ratio probability_of_backtest_overfitting",
     "profiles": "get_profile_config list_profiles",
     "result": "BacktestResult",
     "risk": (
@@ -128,6 +135,7 @@ _HOMES = {
     ),
     "rows": "Rows",
     "sessions": "SessionConfig align_to_sessions assign_session_date compute_session_pnl",
+    "splitting": "CalendarWindows CombinatorialPurged ExpandingWindows RollingWindows purged_k_fold",
     "strategies": "LongShortStrategy MeanReversionStrategy MomentumStrategy SignalFollowingStrategy",
     "strategy": "ArrayStrategy Strategy",
     "trading_stats": "AssetTradingStats",
@@ -139,33 +147,37 @@ _HOMES = {
 
 __all__ = [
     "AccountPolicy", "AccountState", "AccountType", "ActionType", "AdaptiveParticipationLimit", "AllOf", "AnyOf", "ArrayStrategy",
-    "AssetClass", "AssetCommission", "AssetExecutionLimits", "AssetSlippage", "AssetTradingStats", "BacktestAnalyzer", "BacktestConfig",
-    "BacktestEngine", "BacktestExporter", "BacktestResult", "BetaLimit", "BeyondLimit", "BracketPriority", "Broker", "BuyingPowerBasis",
-    "CVaRLimit", "CashAccountPolicy", "ChildActivation", "CombinedCommission", "CommissionModel", "CommissionType", "ContractSpec",
-    "CumulativeVolumeShareSlippage", "DailyLossLimit", "DataFeed", "DataFrequency", "Engine", "EntryOrderPriority", "EquityCurve",
-    "ExecutionLimits", "ExecutionMode", "ExecutionPrice", "ExecutionResult", "ExitReason", "FactorExposureLimit", "Fill", "FillOrdering",
+    "AssetClass", "AssetCommission", "AssetExecutionLimits", "AssetSlippage", "AssetTradingStats", "BacktestAnalyzer",
+    "BacktestConfig", "BacktestEngine", "BacktestExporter", "BacktestResult", "BetaLimit", "BeyondLimit", "BracketPriority",
+    "Broker", "BuyingPowerBasis", "CVaRLimit", "CalendarWindows", "CashAccountPolicy", "ChildActivation", "CombinatorialPurged",
+    "CombinedCommission", "CommissionModel", "CommissionType", "ContractSpec", "CumulativeVolumeShareSlippage", "DailyLossLimit",
+    "DataFeed", "DataFrequency", "Engine", "EntryOrderPriority", "EquityCurve", "ExecutionLimits", "ExecutionMode",
+    "ExecutionPrice", "ExecutionResult", "ExitReason", "ExpandingWindows", "FactorExposureLimit", "Fill", "FillOrdering",
     "FillTiming", "FixedSlippage", "FuturesCommission", "FuturesSlippage", "Gatekeeper", "GrossExposureLimit", "InitialHwmSource",
     "LateAssetPolicy", "LimitFill", "LimitResult", "LinearImpact", "LongShortStrategy", "MAEMFEAnalyzer", "MakerTakerCommission",
     "MarginAccountPolicy", "MarginCallCheck", "MarginCallPolicy", "MarketImpactModel", "MaxDrawdownLimit", "MaxExposureLimit",
-    "MaxPositionsLimit", "MeanReversionStrategy", "MissingPricePolicy", "Mode", "MomentumStrategy", "NetExposureLimit", "NoCommission",
-    "NoImpact", "NoLimits", "NoSlippage", "Order", "OrderReason", "OrderSide", "OrderStatus", "OrderType", "PerOrderCommission",
-    "PerOrderPerShareCommission", "PerShareCommission", "PercentageCommission", "PercentageSlippage", "PortfolioLimit", "PortfolioState",
-    "Position", "PositionAction", "PositionRule", "PositionState", "PositiveVolumeLimit", "PowerLawImpact", "RebalanceCadence",
-    "RebalanceClock", "RebalanceConfig", "RebalanceFrequency", "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager",
-    "Rows", "RuleChain", "ScaledExit", "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit",
-    "ShortCashPolicy", "SignalExit", "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SplitAccounting", "SpreadSlippage",
-    "SquareRootImpact", "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "SubmissionBarRange", "TakeProfit",
+    "MaxPositionsLimit", "MeanReversionStrategy", "MissingPricePolicy", "Mode", "MomentumStrategy", "NetExposureLimit",
+    "NoCommission", "NoImpact", "NoLimits", "NoSlippage", "Order", "OrderReason", "OrderSide", "OrderStatus", "OrderType",
+    "PerOrderCommission", "PerOrderPerShareCommission", "PerShareCommission", "PercentageCommission", "PercentageSlippage",
+    "PortfolioLimit", "PortfolioState", "Position", "PositionAction", "PositionRule", "PositionState", "PositiveVolumeLimit",
+    "PowerLawImpact", "RebalanceCadence", "RebalanceClock", "RebalanceConfig", "RebalanceFrequency", "RebalanceMode",
+    "RebalanceResult", "RebalanceSchedule", "RiskManager", "RollingWindows", "Rows", "RuleChain", "ScaledExit",
+    "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit", "ShortCashPolicy", "SignalExit",
+    "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SplitAccounting", "SpreadSlippage", "SquareRootImpact",
+    "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "SubmissionBarRange", "TakeProfit",
     "TargetWeightExecutor", "TickRounding", "TieredCommission", "TighteningTrailingStop", "TimeExit", "TimeInForce", "Trade",
     "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource", "TrailStopTiming", "TrailUpdate", "TrailingStop",
     "TriggerPrice", "UnifiedAccountPolicy", "VaRLimit", "VolatilityStop", "VolatilityTrailingStop", "VolatilityVolumeSlippage",
     "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource", "WeightProvider", "align_to_sessions", "apply_margins",
-    "assign_session_date", "cagr", "calmar_ratio", "compute_session_pnl", "enrich_trades_with_signals", "filter_to_trading_days",
-    "filter_to_trading_sessions", "generate_trading_minutes", "get_annualization_factor", "get_calendar", "get_contract_spec",
-    "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days", "is_market_open",
-    "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs", "list_presets", "list_profiles",
-    "load_contract_specs", "load_margin_table", "max_drawdown", "next_trading_day", "previous_trading_day", "register_contract_spec",
-    "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick", "run_backtest", "sharpe_ratio", "sortino_ratio",
-    "to_equity_dataframe", "to_returns_series", "to_trade_record", "to_trade_records", "unregister_contract_spec", "volatility",
+    "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio", "compute_session_pnl", "deflated_sharpe_ratio",
+    "enrich_trades_with_signals", "filter_to_trading_days", "filter_to_trading_sessions", "generate_trading_minutes",
+    "get_annualization_factor", "get_calendar", "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config",
+    "get_schedule", "get_trading_days", "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars",
+    "list_contract_specs", "list_presets", "list_profiles", "load_contract_specs", "load_margin_table", "max_drawdown",
+    "next_trading_day", "previous_trading_day", "probabilistic_sharpe_ratio", "probability_of_backtest_overfitting",
+    "purged_k_fold", "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick",
+    "run_backtest", "sharpe_ratio", "sortino_ratio", "to_equity_dataframe", "to_returns_series", "to_trade_record",
+    "to_trade_records", "unregister_contract_spec", "volatility", "with_indicators",
 ]
 # fmt: on
 
