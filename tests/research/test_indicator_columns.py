@@ -51,7 +51,7 @@ def test_a_frame_of_one_asset_needs_no_name_and_a_column_can_be_replaced() -> No
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda bars: sma(bars["clsoe"], 3), KeyError, "no column 'clsoe'.*did you mean 'close'"),
+        (lambda bars: sma(bars["closs"], 3), KeyError, "no column 'closs'.*did you mean 'close'"),
         (lambda bars: sma(bars["symbol"], 3), ValueError, "column 'symbol' has type String, expected numbers"),
         (lambda bars: sma(bars["close"], [1, 2]), ValueError, r"mean returned an array of the shape \(2, 3\) for 3 bars"),
         (lambda bars: ["a"] * 3, ValueError, "expected numbers or True and False"),
@@ -68,7 +68,7 @@ def test_bad_frames() -> None:
     good = frame({"A": [1.0, 2.0]})
     with pytest.raises(ValueError, match="'A' has two rows at 2024-01-01 00:00:00"):
         with_indicators(pl.concat([good, good.head(1)]), mean=lambda bars: bars["close"])
-    with pytest.raises(ValueError, match="no column 'sybol'"):
-        with_indicators(good, entity_col="sybol", mean=lambda bars: bars["close"])
+    with pytest.raises(ValueError, match="no column 'smbol'"):
+        with_indicators(good, entity_col="smbol", mean=lambda bars: bars["close"])
     with pytest.raises(ValueError, match="cannot be called 'timestamp'"):
         with_indicators(good, timestamp=lambda bars: bars["close"])
