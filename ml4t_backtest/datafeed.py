@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ml4t_backtest.calendar.instants import datetime_of
 from ml4t_backtest.ingest import build_panels
 from ml4t_backtest.spelling import accepts
 from ml4t_backtest.views import DataWindow, plain_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+    from datetime import date
 
     from ml4t_backtest.frames import FrameLike
     from ml4t_backtest.panels import Panels
 
 __all__ = ["DataFeed"]
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive times count from a naive epoch
 
 
 @accepts()
@@ -72,6 +78,33 @@ class DataFeed:
     def n_bars(self) -> int:
         """Number of bars."""
         return self.panels.bars
+
+    def between(self, start: datetime | date | str | int | None = None, end: datetime | date | str | int | None = None) -> DataFeed:
+        """Return a feed of the bars from `start` to before `end`, over the same memory; assets without a bar there stay.
+
+        start, end: datetimes or ISO text (with a time zone if the feed has one), dates, bar numbers, or None for the first and after
+        the last bar. Raises ValueError when there is no bar between them, TypeError for other values.
+        """
+        first = self._bar_at(start, "start", 0)
+        last = self._bar_at(end, "end", self.panels.bars)
+        if not 0 <= first < last <= self.panels.bars:
+            raise ValueError(f"there is no bar from start={start} to before end={end}; the feed has {self!r}")
+        part = DataFeed.__new__(DataFeed)
+        part.panels = self.panels.between(first, last)
+        return part
+
+    def _bar_at(self, place: Any, name: str, default: int) -> int:
+        """Return the number of the first bar at or after a time."""
+        if place is None:
+            return default
+        if isinstance(place, (int, np.integer)) and not isinstance(place, bool):
+            return int(place)
+        place = datetime_of(place, name)
+        if (place.tzinfo is None) != (self.panels.zone is None):
+            need = "no time zone" if self.panels.zone is None else f"a time zone, as the feed ({self.panels.zone})"
+            raise ValueError(f"{name} was {place!r}, expected a datetime with {need}")
+        since = place - (_EPOCH if place.tzinfo is None else _EPOCH.replace(tzinfo=UTC))
+        return int(np.searchsorted(self.panels.times, since // timedelta(microseconds=1) * 1000))
 
     def __len__(self) -> int:
         return self.panels.bars

@@ -86,6 +86,25 @@ class Panels:
             extras={name: np.ascontiguousarray(panel[kept]) for name, panel in self.extras.items()},
         )
 
+    def between(self, first: int, last: int) -> Panels:
+        """Return the panels of the bars from `first` to before `last`; nothing is copied but the timestamps."""
+        context = self.context
+        cut: dict[int, FloatArray] = {}  # panels that are one array stay one
+
+        def rows(group: dict[str, FloatArray]) -> dict[str, FloatArray]:
+            return {name: cut.setdefault(id(panel), panel[first:last]) for name, panel in group.items()}
+
+        return replace(
+            self,
+            times=self.times[first:last],
+            timestamps=self.timestamps[first:last],
+            prices=rows(self.prices),
+            present=self.present[first:last],
+            signals=rows(self.signals),
+            context=None if context is None else Context(context.columns, context.row_of[first:last]),
+            extras=rows(self.extras),
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle needs: the views are made anew where they are used."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}

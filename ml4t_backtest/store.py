@@ -161,7 +161,7 @@ class Store:
         for name in ("cash", "free_cash", "equity", "peak_equity", "session_equity", "checked_equity"):
             state[name] = initial_cash
         state["time"] = self.market.times[0] if bars else 0
-        state["bar"] = state["row"] = state["shadow_bar"] = -1
+        state["bar"] = state["row"] = state["shadow_bar"] = state["first_order_bar"] = -1
         state["row_step"] = 1
         state["rows"], state["assets"] = bars, assets
         state["open_capacity"] = len(self.open_list)

@@ -178,7 +178,7 @@ def run_events(ledger: Ledger, bar: Bar, events: Records, flows: Records) -> int
     if ledger.params[0]["charges_interest"] == 1 and session != state["interest_session"]:
         if state["flow_count"] + state["open_count"] >= state["flow_capacity"]:
             return StepStatus.GROW_FLOWS.value
-        if state["interest_session"] != 0:
+        if state["interest_session"] != 0 and state["bar"] > state["first_order_bar"]:
             _charge_interest(ledger, flows)
         state["interest_session"] = session
         state["interest_time"] = state["time"]

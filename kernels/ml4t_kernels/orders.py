@@ -144,14 +144,16 @@ def submit(
 
     ledger: in-out. asset: column. close: of the asset now, NaN without. quantity: signed. order_type: code OrderType.
     limit_price, stop_price: NaN when not used. reduce_only: 1, 0, or -1 to decide from the position. Returns the order id
-    (from 1), NO_ORDER for a quantity of nothing, NO_ROOM before any change when the host has to grow the order buffer. An
-    order that rounds to no lot, or comes on the bar on which a rule closed the position, ends as rejected.
+    (from 1), NO_ORDER for a quantity of nothing and during a warm-up, NO_ROOM before any change when the host has to grow the order
+    buffer. An order that rounds to no lot, or comes on the bar on which a rule closed the position, ends as rejected.
     """
     position = ledger.positions[asset]
     held = position["quantity"]
     if quantity == 0.0 or (abs(quantity) <= LEAST_QUANTITY and quantity != -held):
         return NO_ORDER
     state, params = ledger.state[0], ledger.params[0]
+    if state["bar"] < state["first_order_bar"]:
+        return NO_ORDER
     if state["order_count"] >= state["order_capacity"] or state["live_count"] >= state["order_capacity"]:
         return NO_ROOM
     rounded = quantity if quantity == -held else rounded_within(quantity, ledger.contracts[asset]["lot_size"], params["lot_tolerance"])

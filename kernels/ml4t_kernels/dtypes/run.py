@@ -68,6 +68,7 @@ state_dtype = titled(
     ("blocked", "1: portfolio limits refuse new risk, 2: for the rest of the run", np.int64),
     ("settling", "1: some assets are futures", np.int64),
     ("shadow_bar", "bar that the shadow account stands for, plus 1", np.int64),
+    ("first_order_bar", "first bar on which orders are taken, -1 for all; no interest is paid up to it", np.int64),
     ("interest_time", "time of the first bar of the session [ns UTC], 0 before", np.int64),
     ("interest_session", "session in which interest was charged last, plus 1", np.int64),
     ("next_event", "row of the next event", np.int64),
