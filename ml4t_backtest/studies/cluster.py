@@ -1,0 +1,96 @@
+"""A Dask cluster as the place where chunks run: the task travels once to each worker, also to those that join later.
+
+The one file that imports `distributed`; it is imported when a study is given a client.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.scheduler import KilledWorker
+
+from ml4t_backtest.studies.pools import Pool
+from ml4t_backtest.studies.shipping import pack, runner_of
+from ml4t_backtest.studies.workers import forget, remember, run_chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ml4t_backtest.studies.runners import Task
+
+__all__ = ["Carrier", "Cluster"]
+
+
+class Carrier(WorkerPlugin):
+    """Brings a task to each worker when it starts or joins, and takes it away at the end."""
+
+    def __init__(self, token: str, header: bytes, block: bytes) -> None:
+        self.name = self.token = token
+        self._parcel = header, block
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        """Open the task; all threads of a worker share its arrays."""
+        remember(self.token, runner_of(*self._parcel))
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        """Let go of the task."""
+        forget(self.token)
+
+
+class Cluster(Pool):
+    """Runs chunks on the workers of a Dask client."""
+
+    chunk_seconds = 1.0
+    depth = 3
+    lost = (KilledWorker,)
+
+    def __init__(self, task: Task, client: Any) -> None:
+        if client.asynchronous:
+            raise TypeError("executor was an asynchronous Dask client; give one that was made outside of an event loop")
+        self._client = client
+        _check_workers(client)
+        self._token = f"ml4t-sweep-{uuid.uuid4().hex}"
+        parcel = pack(task)
+        client.register_plugin(Carrier(self._token, parcel.header, parcel.block()))
+
+    @property
+    def workers(self) -> int:
+        """Threads of all workers there are now; a cluster may grow and shrink."""
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
+
+    def submit(self, numbers: list[int], sets: Sequence[Mapping[str, Any]]) -> Any:
+        """Start the chunk; Dask runs it again elsewhere when its worker dies."""
+        return self._client.submit(run_chunk, self._token, numbers, sets, pure=False)
+
+    def renew(self) -> bool:
+        """Dask starts workers anew."""
+        return True
+
+    def close(self, *, at_once: bool) -> None:  # noqa: ARG002 - chunks that nobody waits for are cancelled by Dask
+        """Take the task from the workers."""
+        self._client.unregister_worker_plugin(self._token)
+
+
+def _check_workers(client: Any) -> None:
+    """Raise RuntimeError without workers, or when one lacks this package or has another version of it."""
+    from ml4t_backtest import __version__
+
+    def look() -> str:
+        # A function within a function travels by value: it runs where the package is missing.
+        try:
+            import ml4t_backtest
+            import ml4t_backtest.studies
+        except ImportError as error:
+            return f"cannot import ml4t_backtest ({error})"
+        return str(ml4t_backtest.__version__)
+
+    found: dict[str, str] = client.run(look)
+    if not found:
+        raise RuntimeError("the Dask cluster has no workers (yet): client.wait_for_workers(1)")
+    for worker, version in found.items():
+        if version != __version__:
+            said = version if version.startswith("cannot") else f"has ml4t_backtest {version}, this process has {__version__}"
+            raise RuntimeError(f"the worker {worker} {said}; install ml4t_backtest {__version__} where the workers run")
