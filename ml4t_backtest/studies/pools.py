@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.hints import did_you_mean
-from ml4t_backtest.studies.runners import make_runner, releases_lock
+from ml4t_backtest.studies.runners import EngineRunner, make_runner, releases_lock
 from ml4t_backtest.studies.shipping import write_parcel
 from ml4t_backtest.studies.workers import answer, prepare, run_chunk
 
@@ -77,11 +77,12 @@ class Pool(ABC):
 class Here(Pool):
     """Runs chunks in this thread, when they are submitted."""
 
-    chunk_seconds = 0.05
     depth = 1
 
     def __init__(self, task: Task, successor: Callable[[], Pool] | None = None) -> None:
         self._runner = make_runner(task)
+        # One set at a time where that costs nothing, so that Ctrl-C loses only the one that runs.
+        self.chunk_seconds = 0.0 if isinstance(self._runner, EngineRunner) else 0.05
         self._successor = successor
 
     def submit(self, numbers: list[int], sets: Sequence[Mapping[str, Any]]) -> Future[Any]:

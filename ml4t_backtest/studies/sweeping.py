@@ -34,7 +34,7 @@ __all__ = ["KEEP", "sweep"]
 _ARGUMENTS = ("feed", "strategy", "grid", "config", "keep", "where", "executor", "workers", "progress", "resume", "max_sets")
 # What `keep` may be, and what a row then holds.
 KEEP: dict[str, tuple[str, ...]] = {"metrics": (), "curve": ("equity",), "trades": ("trades",), "all": ("equity", "trades")}
-_MEASURED = 3
+_MEASURED, _PATIENCE = 3, 20.0  # runs, and seconds after which no other one is measured
 
 
 def sweep(  # noqa: PLR0913 - the one entry point
@@ -85,8 +85,10 @@ def sweep(  # noqa: PLR0913 - the one entry point
         return run_search(Whole(task, grid.space, None, executor, workers, progress=progress), grid)
     space = read_space(grid, where, _limit(max_sets))
     task = _routed(task, space)
-    if max_sets is not None and (len(space) > max_sets or _unfiltered(space, where)):
-        raise ValueError(_too_many(task, space, max_sets))
+    whole = isinstance(space, Product) and space.kept is None
+    count = space.combinations if isinstance(space, Product) and whole else len(space)  # len() stops at 2**63
+    if max_sets is not None and (count > max_sets or (whole and where is not None)):
+        raise ValueError(_too_many(task, space, count, max_sets, unfiltered=where is not None and whole))
     check_made(task, space.at(0))
     return Whole(task, space, resume, executor, workers, progress=progress).run()
 
@@ -129,16 +131,16 @@ def check_made(task: Task, parameters: dict[str, Any]) -> None:
         made, again = maker.make(own), maker.make(own)
     except Exception:  # noqa: BLE001 - the outcome of this set
         return
-    if made is again:
-        raise TypeError(
-            f"{maker.label} returned the same {type(made).__name__} object twice, whose state would leak from one run into the next;"
-            " make a new one in each call"
-        )
     if not hasattr(made, "run_sets"):
         try:
             _checked_strategy(made)
         except TypeError as error:
             raise TypeError(f"{maker.label} returned what an engine does not take: {error}") from error
+    if made is again:
+        raise TypeError(
+            f"{maker.label} returned the same {type(made).__name__} object twice, whose state would leak from one run into the next;"
+            " make a new one in each call"
+        )
 
 
 def _limit(max_sets: Any) -> int | None:
@@ -147,17 +149,18 @@ def _limit(max_sets: Any) -> int | None:
     return max_sets
 
 
-def _too_many(task: Task, space: Space, max_sets: int) -> str:
+def _too_many(task: Task, space: Space, count: int, max_sets: int, *, unfiltered: bool) -> str:
     """Return the message about a grid that is too large, with the time that it would take, going by a few runs."""
-    count = space.combinations if isinstance(space, Product) else len(space)
-    chosen = [space.at(count * place // _MEASURED) for place in range(_MEASURED)]
-    started = time.perf_counter()
-    make_runner(task).run(chosen)
-    each = (time.perf_counter() - started) / len(chosen)
+    runner, times = make_runner(task), list[float]()
+    while len(times) < _MEASURED and sum(times) < _PATIENCE:
+        started = time.perf_counter()
+        runner.run([space.at(count * len(times) // _MEASURED)])
+        times.append(time.perf_counter() - started)
+    each = min(times)  # the first one may have compiled or loaded something
     lanes = count_workers()
-    left_out = ", before where leaves any out" if isinstance(space, Product) and space.kept is None else ""
+    left_out = ", before where leaves any out" if unfiltered else ""
     return (
-        f"the grid has {count:,} parameter sets{left_out}, max_sets is {max_sets:,}; {_MEASURED} of them took {each:.3g} s each, all would"
+        f"the grid has {count:,} parameter sets{left_out}, max_sets is {max_sets:,}; one takes {each:.3g} s (measured), all would"
         f" take about {_duration(count * each / lanes)} on {lanes} processors. Choose fewer values, or random_search(space, n, seed);"
         " max_sets=None runs them all"
     )
@@ -168,8 +171,3 @@ def _duration(seconds: float) -> str:
         if seconds >= 2.0 * length:
             return f"{seconds / length:,.1f} {unit}"
     return f"{seconds:,.1f} seconds"
-
-
-def _unfiltered(space: Space, where: Any) -> bool:
-    """Whether the product was so large that `where` was not asked."""
-    return where is not None and isinstance(space, Product) and space.kept is None
