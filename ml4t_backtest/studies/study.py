@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.analytics.metrics import returns_from_values
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.studies.charts import AGGREGATES, drawn, pivoted
 from ml4t_backtest.studies.ranking import best_rows, direction, metric_values, unbeaten
@@ -175,7 +176,7 @@ class Study:
         skewness and kurtosis of the returns are those of the row, which is run once more. Raises ValueError when fewer
         than two rows were completed.
         """
-        from ml4t_backtest.overfitting import deflated_sharpe_ratio  # type: ignore[import-not-found, unused-ignore]
+        from ml4t_backtest.overfitting import deflated_sharpe_ratio
 
         completed = self.frame.filter(status="completed")
         if len(completed) < 2:  # noqa: PLR2004 - a variance needs two
@@ -183,11 +184,11 @@ class Study:
         scale = np.sqrt(completed["periods_per_year"].to_numpy())
         sharpes = np.divide(completed["sharpe"].to_numpy(), scale, out=np.zeros(len(scale)), where=scale > 0.0)
         result = self.rerun(self.best("sharpe") if row is None else row)
-        returns = np.diff(result._equity) / result._equity[:-1]
-        centred = returns - returns.mean()
-        spread = math.sqrt(float(np.mean(centred * centred)))
+        returns = returns_from_values(result._equity)
+        centred = returns - (returns.mean() if len(returns) else 0.0)
+        spread = math.sqrt(float(np.mean(centred * centred))) if len(returns) else 0.0
         if spread == 0.0:
-            raise ValueError("the returns of this row are all the same: its Sharpe ratio says nothing")
+            raise ValueError(f"the {len(returns)} returns of this row are all the same: its Sharpe ratio says nothing")
         return float(
             deflated_sharpe_ratio(
                 result.metrics["sharpe"] / math.sqrt(result.metrics["periods_per_year"]),

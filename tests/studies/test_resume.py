@@ -7,7 +7,7 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -27,7 +27,7 @@ FACTOR = 2
 class Counted(Failing):
     """Counts its runs, and is interrupted when it is told to."""
 
-    made: list[int] = []
+    made: ClassVar[list[int]] = []
     stop_at: int | None = None
 
     def on_start(self, broker: Any) -> None:
@@ -193,7 +193,7 @@ def test_digests_see_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert digest(PercentageSlippage(0.1)) != digest(PercentageSlippage(0.2))
     assert digest(True) != digest(1) != digest(1.0)
     assert digest(pl.DataFrame({"a": [1]})) != digest(pl.DataFrame({"a": [2]}))
-    before = digest(lambda fast: helper(fast))
+    before = digest(helper)
     monkeypatch.setitem(globals(), "FACTOR", 3)
-    assert digest(lambda fast: helper(fast)) != before
+    assert digest(helper) != before
     assert digest(BacktestConfig().to_dict()) == digest(BacktestConfig().to_dict())

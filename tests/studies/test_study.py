@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t_backtest import Study, sweep
+from ml4t_backtest import Study, deflated_sharpe_ratio, sweep
 from ml4t_backtest.studies.ranking import best_rows, direction, unbeaten
 from tests.studies.strategies import Crossing, Failing, feed_of
 
@@ -113,6 +114,29 @@ def test_rows_can_be_given_in_three_ways(study: Study) -> None:
     ):
         with pytest.raises(error):
             study.params(row)
+
+
+def test_the_deflated_sharpe_ratio(study: Study) -> None:
+    completed = study.frame.filter(status="completed")
+    result = study.rerun(study.best())
+    returns = np.array(result.to_returns_series()[1:])
+    per_bar = math.sqrt(result["periods_per_year"])
+    expected = deflated_sharpe_ratio(
+        result["sharpe"] / per_bar,
+        n_trials=len(completed),
+        trials_variance=float((completed["sharpe"] / per_bar).var()),
+        n_observations=len(returns),
+        skewness=float(scipy.stats.skew(returns)),
+        kurtosis=float(scipy.stats.kurtosis(returns, fisher=False)),
+    )
+    assert study.deflated_sharpe() == pytest.approx(expected, rel=1e-9)
+    assert 0.0 < study.deflated_sharpe(completed.sort("sharpe")[0]) < expected < 1.0
+    with pytest.raises(ValueError, match="1 rows were completed, expected at least 2"):
+        run(feed_of(), Crossing, {"fast": [3]}).deflated_sharpe()
+    with pytest.raises(ValueError, match="39 returns of this row are all the same"):
+        run(feed_of(), Crossing, {"slow": [98, 99]}).deflated_sharpe()
+    with pytest.raises(ValueError, match="the 0 returns of this row"):
+        run(feed_of(1), Crossing, {"slow": [98, 99]}).deflated_sharpe()
 
 
 def test_all_failed() -> None:

@@ -101,8 +101,12 @@ def test_functions_partials_and_arrays() -> None:
     assert rows_of(made)["final_value"].to_list() == [Engine(feed, Crossing(fast, 9)).run()["final_value"] for fast in (2, 3)]
     weights = run(feed, Rowwise, {"weight": [0.1, 0.4]}, config=BacktestConfig(share_type="fractional"))
     assert weights.frame["num_fills"].min() > 10
-    anything = run(feed, lambda **values: Crossing(**values), {"fast": [2], "slow": [9], "initial_cash": [9e3]})
+    anything = run(feed, anyhow, {"fast": [2], "slow": [9], "initial_cash": [9e3]})
     assert anything.frame["initial_cash"].to_list() == [9e3]
+
+
+def anyhow(**values: Any) -> Crossing:
+    return Crossing(**values)
 
 
 class Copying:
