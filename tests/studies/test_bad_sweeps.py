@@ -83,7 +83,7 @@ def test_arguments() -> None:
     refused(ValueError, "workers was 2 with executor='serial'", feed, Counting, GRID, workers=2)
     refused(ValueError, "keep was 'curves'.*did you mean 'curve'", feed, Counting, GRID, keep="curves")
     refused(ValueError, "max_sets was 0", feed, Counting, GRID, max_sets=0)
-    refused(TypeError, r"sweep\(\) has no argument 'excutor'; did you mean 'executor'", feed, Counting, GRID, excutor=3)
+    refused(TypeError, r"sweep\(\) has no argument 'workrs'; did you mean 'workers'", feed, Counting, GRID, workrs=3)
     refused(ValueError, "initial_cash was -5", feed, Counting, GRID, initial_cash=-5)
     grid = {**GRID, "commission_model": [None]}
     refused(TypeError, "'commission_model' was given twice", feed, Counting, grid, commission_model=3)
