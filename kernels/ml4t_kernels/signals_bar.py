@@ -1,0 +1,178 @@
+"""One bar of a signal run on which something may happen: the stages of `step`, with the decision of the signals in the middle.
+
+Everything that decides about money is the ledger's: rules, fill passes and marks are those of every other host.
+"""
+
+from __future__ import annotations
+
+from math import inf, isnan
+
+import numpy as np
+
+from ._jit import array_at, kernel
+from .codes import OrderType, Stage, StepStatus
+from .dtypes import NO_PRICE, UNBOUNDED, Record, Special
+from .dtypes import order_dtype as _order_dtype
+from .ledger import Bar, Ledger
+from .orders import submit
+from .rules import RuleBook, run_rules
+from .signals_rows import SignalAction, SizeKind
+from .step import fill_pass, mark_account
+
+__all__ = ["forget_orders", "tally", "work"]
+
+_ORDER_BYTES = _order_dtype.itemsize
+_ROOM = 4  # orders, fills and trades that one bar may add
+
+
+@kernel
+def _units(ledger: Ledger, close: float, size: float, kind: int) -> float:
+    """Return the unsigned quantity of an entry, inf for all that the account can pay (ledger: in; kind: code SizeKind)."""
+    state, price = ledger.state[0], close * ledger.contracts[0]["multiplier"]
+    if size == inf:
+        # The gate cuts an order to what can be paid; twice the account value at the close pays for any open down to half of it.
+        return inf if ledger.params[0]["clearing"] != 0 else 2.0 * max(state["equity"], 0.0) / price
+    if kind == SizeKind.VALUE:
+        return size / price
+    if kind == SizeKind.EQUITY:
+        return size * max(state["equity"], 0.0) / price
+    return inf if kind == SizeKind.PERCENT else size
+
+
+@kernel
+def _submit_for_all(ledger: Ledger, close: float, fraction: float) -> None:
+    """Submit an order for a signed fraction of what the account can pay (ledger: in-out; close: of the asset)."""
+    lot = max(1.0, ledger.contracts[0]["lot_size"])  # anything that is not refused
+    placed = submit(ledger, 0, close, lot if fraction > 0.0 else -lot, OrderType.MARKET, NO_PRICE, NO_PRICE, 0)
+    order = ledger.orders[placed - 1]
+    order["quantity"] = UNBOUNDED if fraction > 0.0 else -UNBOUNDED
+    order["cash_fraction"] = abs(fraction)
+
+
+@kernel
+def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> None:
+    """Submit the order of an action (ledger: in-out; action: code SignalAction; size, kind: of entries)."""
+    held = ledger.positions[0]["quantity"]
+    if action == SignalAction.CLOSE:
+        submit(ledger, 0, close, -held, OrderType.MARKET, NO_PRICE, NO_PRICE, 1)
+        return
+    side = 1.0 if action == SignalAction.BUY or (action != SignalAction.SELL and held < 0.0) else -1.0
+    units = _units(ledger, close, size, kind)
+    if isnan(units):  # a reversal without a size only closes
+        if action == SignalAction.REVERSE:
+            submit(ledger, 0, close, -held, OrderType.MARKET, NO_PRICE, NO_PRICE, 0)
+    elif action == SignalAction.REDUCE:
+        submit(ledger, 0, close, -held if units == inf else side * units, OrderType.MARKET, NO_PRICE, NO_PRICE, 1)
+    elif units == inf:
+        if size > 0.0:
+            _submit_for_all(ledger, close, side * min(size, 1.0))
+    else:
+        quantity = side * units - held if action == SignalAction.REVERSE else side * units
+        submit(ledger, 0, close, quantity, OrderType.MARKET, NO_PRICE, NO_PRICE, 0)
+
+
+@kernel
+def _pass(ledger: Ledger, bar: Bar, stage: int, special: Special) -> int:
+    """Do a fill pass from a stage if there are orders. Returns a StepStatus (ledger: in-out; special: params or None)."""
+    state = ledger.state[0]
+    if state["live_count"] == 0:
+        return StepStatus.OK.value
+    state["stage"] = stage
+    state["cursor"] = 0
+    return fill_pass(ledger, bar, special)
+
+
+@kernel
+def _room(ledger: Ledger) -> int:
+    """Return the StepStatus that asks for the room that a bar may need (ledger: in)."""
+    state = ledger.state[0]
+    if state["order_count"] + _ROOM > state["order_capacity"]:
+        return StepStatus.GROW_ORDERS.value
+    if state["fill_count"] + _ROOM > state["fill_capacity"]:
+        return StepStatus.GROW_FILLS.value
+    return StepStatus.GROW_TRADES.value if state["trade_count"] + _ROOM > state["trade_capacity"] else StepStatus.OK.value
+
+
+@kernel
+def work(ledger: Ledger, bar: Bar, book: RuleBook, actions: int, size: float, kind: int, special: Special) -> int:
+    """Work through one bar: rules, first pass, decision, second pass, mark. Returns a StepStatus; other than OK, the run has to start anew.
+
+    ledger, book: in-out. bar: in. actions: what the signals of the bar come to when flat, long and short, code SignalAction, in
+    three groups of four bits, 0 for nothing. size, kind: of entries, code SizeKind. special: params or None. The clock stands on the bar.
+    """
+    state, params = ledger.state[0], ledger.params[0]
+    status = _room(ledger)
+    if status != StepStatus.OK:
+        return status
+    orders, close = state["order_count"], bar.close[0]
+    if params["has_rules"] == 1 and state["open_positions"] > 0:
+        state["stage"] = Stage.RULES
+        state["cursor"] = 0
+        run_rules(ledger, bar, book)
+    stopped = state["order_count"] != orders
+    status = _pass(ledger, bar, Stage.FIRST_TOTALS, special)
+    if status != StepStatus.OK:
+        return status
+    if actions != 0 and not stopped and not isnan(close):
+        state["stage"] = Stage.FIRST_MARKING
+        mark_account(ledger, bar, special)
+        held = ledger.positions[0]["quantity"]
+        action = actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)
+        if action & 15 != 0:
+            _act(ledger, close, action & 15, size, kind)
+    if params["same_bar"] == 1:
+        status = _pass(ledger, bar, Stage.SECOND_TOTALS, special)
+    state["stage"] = Stage.MARKING
+    mark_account(ledger, bar, special)
+    return status
+
+
+@kernel
+def tally(ledger: Ledger, outcome: Record, first_fill: int, first_trade: int) -> None:
+    """Add the fills and trades from two rows on to what a set leaves behind (ledger: in; outcome: in-out)."""
+    state = ledger.state[0]
+    for row in range(first_fill, state["fill_count"]):
+        fill = ledger.fills[row]
+        outcome["num_fills"] += 1
+        outcome["total_commission"] += fill["commission"]
+        outcome["total_slippage"] += fill["slippage"] * abs(fill["quantity"]) * ledger.contracts[0]["multiplier"]
+    for row in range(first_trade, state["trade_count"]):
+        trade = ledger.trades[row]
+        pnl, move = trade["pnl"], trade["pnl_percent"]
+        gross, notional = pnl + trade["commission"], abs(trade["entry_price"] * trade["quantity"]) * trade["multiplier"]
+        outcome["num_trades"] += 1
+        outcome["total_pnl"] += pnl
+        outcome["moved"] += move
+        outcome["bars_held"] += trade["bars_held"]
+        outcome["total_gross_pnl"] += gross
+        if gross > 0.0:
+            outcome["gained_gross"] += gross
+        else:
+            outcome["lost_gross"] += gross
+        if notional > 0.0:
+            outcome["cost_drag"] += (trade["commission"] + trade["slippage"]) / notional
+        if pnl > 0.0:
+            outcome["winning_trades"] += 1
+            outcome["gross_profit"] += pnl
+            outcome["won"] += move
+            outcome["largest_win"] = max(outcome["largest_win"], move)
+        elif pnl < 0.0:
+            outcome["losing_trades"] += 1
+            outcome["gross_loss"] += pnl
+            outcome["lost"] += move
+            outcome["largest_loss"] = min(outcome["largest_loss"], move)
+
+
+@kernel
+def forget_orders(ledger: Ledger) -> None:
+    """Take fills, trades and finished orders off the records, whose rows are zeros when they are not used (ledger: in-out)."""
+    state = ledger.state[0]
+    state["fill_count"] = 0
+    state["trade_count"] = 0
+    if state["live_count"] != 0 or state["order_count"] == 0:
+        return
+    used = array_at(state["orders_address"], state["order_count"] * _ORDER_BYTES, np.uint8)
+    for place in range(len(used)):
+        used[place] = 0
+    state["order_count"] = 0
+    ledger.positions[0]["exit_order"] = 0

@@ -1,0 +1,207 @@
+"""The entry point of signal runs: many parameter sets over the bars of one asset, in one call that lets other threads run.
+
+The account is an ordinary one, of which a job holds the address; a set leaves one row of sums behind, and with `keeps` also the account's
+records of orders, fills, trades and bars.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._jit import array_at, kernel, layout, long_entry
+from .codes import CommissionKind, SlippageKind, Stage, StepStatus
+from .dtypes import Record, Special, bare, position_dtype, rule_dtype
+from .entry import _bar_at, _ledger_at
+from .ledger import Ledger
+from .rules import RuleBook
+from .signals_bar import forget_orders, tally, work
+from .signals_path import Path, begun, followed, put_down, setting_out
+from .signals_rows import condition_dtype, job_dtype, outcome_dtype, set_dtype, signal_dtype
+from .signals_run import Masks, Tape, acting, actions_on, hold, levels_of, next_signal
+from .signals_when import fill_codes
+
+__all__ = ["run_signals", "run_signals_specially"]
+
+_BYTES = 8
+_TABLE = 48
+_JOB = layout(bare(job_dtype), "job")
+_SET = layout(bare(set_dtype), "set")
+_SIGNAL = layout(bare(signal_dtype), "signal")
+_CONDITION = layout(bare(condition_dtype), "condition")
+_OUTCOME = layout(bare(outcome_dtype), "outcome")
+_RULE = layout(bare(rule_dtype), "rule")
+_POSITION_BYTES = position_dtype.itemsize
+_STOP, _TRAIL, _TARGET, _TIME = 1, 2, 3, 4  # rows of the rules, after the one that holds them
+
+
+@kernel
+def _book_at(ledger: Ledger) -> RuleBook:
+    """Return the rules of the account (ledger: in)."""
+    state = ledger.state[0]
+    count = state["rule_count"]
+    return RuleBook(
+        array_at(state["rules_address"], count, _RULE),
+        ledger.tiers,
+        array_at(state["memory_address"], count, np.float64).reshape((1, count)),
+        array_at(state["inputs_address"], count, np.float64).reshape((1, count)),
+        array_at(state["answers_address"], count * 4, np.float64).reshape((count, 4)),
+        array_at(state["remembered_address"], 1 if count > 0 else 0, np.int64),
+    )
+
+
+@kernel
+def _clear(address: int, size: int) -> None:
+    """Write zeros to memory (address, size: of its first byte and in bytes)."""
+    words = array_at(address, size, np.uint8)
+    for place in range(len(words)):
+        words[place] = 0
+
+
+@kernel
+def _set_terms(ledger: Ledger, book: RuleBook, chosen: Record) -> None:
+    """Write the costs and levels of a set to the rows that the ledger reads (ledger, book: in-out; chosen: in)."""
+    cost = ledger.costs[ledger.contracts[0]["costs"]]
+    if chosen["own_costs"] == 1:
+        cost["commission_kind"], cost["slippage_kind"] = CommissionKind.LINEAR, SlippageKind.PERCENTAGE
+        cost["commission_rate"], cost["maker_rate"] = chosen["commission_rate"], chosen["commission_rate"]
+        cost["commission_per_order"], cost["commission_per_unit"], cost["commission_minimum"] = chosen["commission_per_order"], 0.0, 0.0
+        cost["slippage_rate"] = chosen["slippage_rate"]
+    if len(book.rules) > 0:
+        book.remembered[0] = 0
+        book.rules[_STOP]["threshold"] = chosen["stop_pct"]
+        book.rules[_TRAIL]["threshold"] = chosen["trail_pct"]
+        book.rules[_TARGET]["threshold"] = chosen["target_pct"]
+        book.rules[_TIME]["max_bars"] = chosen["max_bars"]
+
+
+@kernel
+def _start(ledger: Ledger, book: RuleBook, chosen: Record) -> None:
+    """Bring the account to before the first bar of a set (ledger, book: in-out; chosen: in)."""
+    state, position = ledger.state[0], ledger.positions[0]
+    state["live_count"] = 0
+    forget_orders(ledger)
+    multiplier = position["multiplier"]
+    _clear(state["positions_address"], _POSITION_BYTES)
+    position["multiplier"], position["slot"] = multiplier, -1
+    cash = chosen["initial_cash"]
+    state["cash"], state["free_cash"], state["equity"] = cash, cash, cash
+    state["short_value"], state["bar"], state["row"], state["stage"] = 0.0, -1, -1, Stage.MARKING
+    state["open_count"], state["open_gaps"], state["open_positions"], state["positions_opened"] = 0, 0, 0, 0
+    _set_terms(ledger, book, chosen)
+
+
+@kernel
+def _quiet(ledger: Ledger, tape: Tape, path: Path, chosen: Record, masks: Masks, bar: int) -> tuple[int, Path]:
+    """Go on to the next bar on which something may happen; the number of bars when there is none (ledger: in-out; the rest in)."""
+    held = ledger.positions[0]["quantity"]
+    if held == 0.0:
+        return next_signal(tape.codes, masks.flat, bar), path
+    return hold(ledger, tape, path, levels_of(ledger, chosen), masks.long if held > 0.0 else masks.short, bar)
+
+
+@kernel
+def _run_set(
+    address: int,
+    ledger: Ledger,
+    tape: Tape,
+    chosen: Record,
+    outcome: Record,
+    job: Record,
+    special: Special,
+) -> int:
+    """Run one set over all bars. Returns a StepStatus; other than OK, the host makes room and the set starts anew (outcome: out)."""
+    state, book, bars, bar = ledger.state[0], _book_at(ledger), len(tape.close), 0
+    actions = array_at(job["actions_address"] + chosen["actions"] * _TABLE, _TABLE, np.uint8)
+    masks = Masks(acting(actions, 0), acting(actions, 1), acting(actions, 2))
+    sizes = array_at(job["sizes_address"] + max(chosen["sizes"], 0) * bars * _BYTES, bars if chosen["sizes"] >= 0 else 0, np.float64)
+    _start(ledger, book, chosen)
+    path = setting_out(chosen["initial_cash"])
+    while bar < bars:
+        if job["keeps"] == 0 and state["live_count"] == 0:
+            bar, path = _quiet(ledger, tape, path, chosen, masks, bar)
+            if bar == bars:
+                break
+        fills, trades, size = state["fill_count"], state["trade_count"], chosen["size"]
+        if len(sizes) > 0:
+            size = sizes[bar]
+        state["bar"], state["row"] = bar, bar
+        now = _bar_at(address)
+        state["time"] = now.record[0]["time"]
+        status = work(ledger, now, book, actions_on(actions, tape.codes[bar]), size, chosen["size_kind"], special)
+        if status != StepStatus.OK:
+            return status
+        tally(ledger, outcome, fills, trades)
+        path = begun(path, state["equity"]) if bar == 0 else followed(path, state["equity"])
+        if job["keeps"] == 1:
+            now.record[0]["equity"], now.record[0]["cash"] = state["equity"], state["cash"]
+        else:
+            forget_orders(ledger)
+        bar += 1
+    put_down(path, outcome)
+    outcome["num_open_trades"] = state["open_positions"]
+    return StepStatus.OK.value
+
+
+@kernel
+def _take_prices(state: Record, job: Record, row: int, codes: npt.NDArray[Any]) -> Tape:
+    """Point the account at a row of prices and return them with the signals (state: in-out; job, codes: in)."""
+    bars = job["bars"]
+    start = row * bars * _BYTES
+    state["opens_address"], state["highs_address"] = job["opens_address"] + start, job["highs_address"] + start
+    state["lows_address"], state["closes_address"] = job["lows_address"] + start, job["closes_address"] + start
+    state["volumes_address"], state["vwaps_address"] = job["volumes_address"] + start, job["vwaps_address"] + start
+    state["bids_address"], state["asks_address"] = state["closes_address"], state["closes_address"]
+    return Tape(
+        array_at(state["opens_address"], bars, np.float64),
+        array_at(state["highs_address"], bars, np.float64),
+        array_at(state["lows_address"], bars, np.float64),
+        array_at(state["closes_address"], bars, np.float64),
+        codes,
+    )
+
+
+@kernel
+def _run(address: int, first: int, last: int, ledger: Ledger, job: Record, special: Special) -> int:
+    """Do what `run_signals` says (address: of the state record; ledger, job: in-out; special: params or None)."""
+    state, bars, known = ledger.state[0], job["bars"], -1
+    sets, outcomes = array_at(job["sets_address"], job["set_count"], _SET), array_at(job["outcomes_address"], job["set_count"], _OUTCOME)
+    signals = array_at(job["signals_address"], job["signal_count"], _SIGNAL)
+    conditions = array_at(job["conditions_address"], job["condition_count"], _CONDITION)
+    codes = array_at(job["scratch_address"], bars, np.uint8)
+    for number in range(first, last):
+        chosen = sets[number]
+        signal = signals[chosen["signals"]]
+        if signal["codes"] >= 0:
+            codes = array_at(job["codes_address"] + signal["codes"] * bars, bars, np.uint8)
+        elif chosen["signals"] != known:  # sets of the same signals stand together
+            codes = array_at(job["scratch_address"], bars, np.uint8)
+            fill_codes(codes, job["indicators_address"], conditions, signal["first_condition"], signal["conditions"])
+        known = chosen["signals"]
+        tape = _take_prices(state, job, chosen["prices"], codes)
+        _clear(job["outcomes_address"] + number * _OUTCOME.itemsize, _OUTCOME.itemsize)
+        outcomes[number]["largest_win"], outcomes[number]["largest_loss"] = -np.inf, np.inf
+        job["status"] = _run_set(address, ledger, tape, chosen, outcomes[number], job, special)
+        if job["status"] != StepStatus.OK:
+            return number
+    return last
+
+
+@long_entry
+def run_signals(address: int, first: int, last: int) -> int:
+    """Run the sets from `first` to before `last` of a job (address: of its record, in-out).
+
+    Returns `last`; or, with what the host has to do in its `status`, the set that has to run anew.
+    """
+    job = array_at(address, 1, _JOB)[0]
+    return _run(job["state_address"], first, last, _ledger_at(job["state_address"]), job, None)
+
+
+@long_entry
+def run_signals_specially(address: int, first: int, last: int) -> int:
+    """Do as `run_signals` where special settings are on (address, first, last: as there)."""
+    job = array_at(address, 1, _JOB)[0]
+    ledger = _ledger_at(job["state_address"])
+    return _run(job["state_address"], first, last, ledger, job, ledger.params[0])
