@@ -10,13 +10,12 @@ from math import inf, isnan
 import numpy as np
 
 from ._jit import array_at, kernel
-from .codes import OrderType, Stage, StepStatus
+from .codes import OrderType, SignalAction, SizeKind, Stage, StepStatus
 from .dtypes import NO_PRICE, UNBOUNDED, Record, Special
 from .dtypes import order_dtype as _order_dtype
 from .ledger import Bar, Ledger
 from .orders import submit
 from .rules import RuleBook, run_rules
-from .signals_rows import SignalAction, SizeKind
 from .step import fill_pass, mark_account
 
 __all__ = ["forget_orders", "tally", "work"]

@@ -13,13 +13,23 @@ import numpy.typing as npt
 
 from ._jit import array_at, kernel, layout, long_entry
 from .codes import CommissionKind, SlippageKind, Stage, StepStatus
-from .dtypes import Record, Special, bare, position_dtype, rule_dtype
+from .dtypes import (
+    Record,
+    Special,
+    bare,
+    condition_dtype,
+    job_dtype,
+    outcome_dtype,
+    position_dtype,
+    rule_dtype,
+    set_dtype,
+    signal_dtype,
+)
 from .entry import _bar_at, _ledger_at
 from .ledger import Ledger
 from .rules import RuleBook
 from .signals_bar import forget_orders, tally, work
 from .signals_path import Path, begun, followed, put_down, setting_out
-from .signals_rows import condition_dtype, job_dtype, outcome_dtype, set_dtype, signal_dtype
 from .signals_run import Masks, Tape, acting, actions_on, hold, levels_of, next_signal
 from .signals_when import fill_codes
 
@@ -34,6 +44,7 @@ _CONDITION = layout(bare(condition_dtype), "condition")
 _OUTCOME = layout(bare(outcome_dtype), "outcome")
 _RULE = layout(bare(rule_dtype), "rule")
 _POSITION_BYTES = position_dtype.itemsize
+_OUTCOME_BYTES = outcome_dtype.itemsize
 _STOP, _TRAIL, _TARGET, _TIME = 1, 2, 3, 4  # rows of the rules, after the one that holds them
 
 
@@ -181,7 +192,7 @@ def _run(address: int, first: int, last: int, ledger: Ledger, job: Record, speci
             fill_codes(codes, job["indicators_address"], conditions, signal["first_condition"], signal["conditions"])
         known = chosen["signals"]
         tape = _take_prices(state, job, chosen["prices"], codes)
-        _clear(job["outcomes_address"] + number * _OUTCOME.itemsize, _OUTCOME.itemsize)
+        _clear(job["outcomes_address"] + number * _OUTCOME_BYTES, _OUTCOME_BYTES)
         outcomes[number]["largest_win"], outcomes[number]["largest_loss"] = -np.inf, np.inf
         job["status"] = _run_set(address, ledger, tape, chosen, outcomes[number], job, special)
         if job["status"] != StepStatus.OK:

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from ._jit import kernel
-from .codes import TrailTiming
+from .codes import SignalAction, TrailTiming
 from .dtypes import FloatArray, Record
 from .ledger import Ledger
 from .pnl import notional
 from .signals_path import Path, followed
-from .signals_rows import SignalAction
 
 __all__ = ["Levels", "Masks", "Tape", "acting", "actions_on", "hold", "levels_of", "next_signal"]
 

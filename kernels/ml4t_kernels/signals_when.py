@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import array_at, kernel
+from .codes import ConditionKind
 from .dtypes import FloatArray, Record, Records
-from .signals_rows import ConditionKind
 
 __all__ = ["fill_codes"]
 

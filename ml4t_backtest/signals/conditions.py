@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.hints import did_you_mean, shortened
-from ml4t_kernels.signals_rows import ConditionKind
+from ml4t_kernels.codes import ConditionKind
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping

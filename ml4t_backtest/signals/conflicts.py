@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml4t_backtest.hints import did_you_mean
-from ml4t_kernels.signals_rows import SignalAction, SignalBit
+from ml4t_kernels.codes import SignalAction, SignalBit
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -40,6 +40,7 @@ from .settings import (
     TrailTiming,
     TrailUpdate,
 )
+from .signals import ConditionKind, SignalAction, SignalBit, SizeKind
 
 __all__ = [
     "BarFlag",
@@ -47,6 +48,7 @@ __all__ = [
     "BracketPriority",
     "ChildActivation",
     "CommissionKind",
+    "ConditionKind",
     "EntryPriority",
     "EventKind",
     "ExitReason",
@@ -66,6 +68,9 @@ __all__ = [
     "PriceField",
     "RuleKind",
     "ShortCashPolicy",
+    "SignalAction",
+    "SignalBit",
+    "SizeKind",
     "SlippageKind",
     "Stage",
     "StepStatus",

@@ -1,57 +1,12 @@
-"""Codes and record layouts of signal runs: what a signal does, conditions on indicators, parameter sets, and what a set leaves behind."""
+"""Layouts of signal runs: conditions on indicators, parameter sets, and what a set leaves behind."""
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 
-from .arrays import titled
+from ml4t_kernels.arrays import titled
 
-# fmt: off
-__all__ = [
-    "ConditionKind", "SignalAction", "SignalBit", "SizeKind", "condition_dtype", "job_dtype", "outcome_dtype", "set_dtype", "signal_dtype",
-]
-# fmt: on
-
-
-class SignalBit(IntEnum):
-    """The four signals; what a bar says is the sum of those that are on."""
-
-    LONG_ENTRY = 1
-    LONG_EXIT = 2
-    SHORT_ENTRY = 4
-    SHORT_EXIT = 8
-
-
-class SignalAction(IntEnum):
-    """What the signals of a bar come to for a position."""
-
-    NOTHING = 0
-    BUY = 1
-    SELL = 2
-    CLOSE = 3
-    REDUCE = 4
-    REVERSE = 5
-
-
-class ConditionKind(IntEnum):
-    """How an indicator has to stand to another one or to a level; crossing is from at or beyond it on the bar before."""
-
-    ABOVE = 0
-    BELOW = 1
-    CROSSES_ABOVE = 2
-    CROSSES_BELOW = 3
-
-
-class SizeKind(IntEnum):
-    """What the size of an entry is: units, money, part of the account value, part of what the account can pay."""
-
-    AMOUNT = 0
-    VALUE = 1
-    EQUITY = 2
-    PERCENT = 3
-
+__all__ = ["condition_dtype", "job_dtype", "outcome_dtype", "set_dtype", "signal_dtype"]
 
 condition_dtype = titled(
     ("left", "row of the indicator", np.int64),
@@ -91,13 +46,13 @@ outcome_dtype = titled(
     ("moves", "bars on which the account was marked anew", np.int64),
     ("shift", "return that is taken off every return before it is added up", np.float64),
     ("first", "sum of the shifted returns", np.float64),
-    ("second", "sum of their squares", np.float64),
-    ("third", "sum of their cubes", np.float64),
-    ("fourth", "sum of their fourth powers", np.float64),
+    ("second", "sum of the squares of the shifted returns", np.float64),
+    ("third", "sum of the cubes of the shifted returns", np.float64),
+    ("fourth", "sum of the fourth powers of the shifted returns", np.float64),
     ("losses", "number of negative returns", np.int64),
     ("loss_shift", "return that is taken off every negative one before it is added up", np.float64),
     ("loss_first", "sum of the shifted negative returns", np.float64),
-    ("loss_second", "sum of their squares", np.float64),
+    ("loss_second", "sum of the squares of the shifted negative returns", np.float64),
     ("num_trades", "closed and partial trades", np.int64),
     ("num_open_trades", "positions open at the end", np.int64),
     ("winning_trades", "trades that made money", np.int64),

@@ -1,0 +1,206 @@
+"""The fused kernel from Python: a batch of parameter sets over arrays of bars, on several threads, and what it does not take."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml4t_backtest.config import MissingBarOrders
+from ml4t_backtest.lowering import CostModels, Extras, HostCalls, RuleTable, lower_terms
+from ml4t_backtest.memory import address_of
+from ml4t_backtest.panels import Panels
+from ml4t_backtest.risk import RuleChain, StopLoss, TakeProfit, TimeExit, TrailingStop
+from ml4t_backtest.store import Market, Store
+from ml4t_kernels.codes import CommissionKind, ImpactKind, ParticipationKind, SlippageKind, StepStatus
+from ml4t_kernels.dtypes import condition_dtype, job_dtype, outcome_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from ml4t_backtest.config import BacktestConfig
+    from ml4t_kernels.dtypes import FloatArray, IntArray, Records
+
+__all__ = ["NEVER", "Bars", "Batch", "Setting", "replay", "run_batch", "why_not"]
+
+NEVER = 1 << 40  # bars of a time exit that never comes
+_CELLS = 500_000  # bars times sets below which a task is not worth a thread: about a millisecond
+_TASKS = 4  # tasks a thread, so that the last ones end together
+_ROOMS = {StepStatus.GROW_ORDERS: "grow_orders", StepStatus.GROW_FILLS: "grow_fills", StepStatus.GROW_TRADES: "grow_trades"}
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars of several assets, each on its own: prices float64[assets, bars], NaN close without a bar, times int64[bars] ns UTC."""
+
+    times: IntArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    vwap: FloatArray | None = None
+
+
+@dataclass
+class Batch:
+    """Parameter sets as records: set_dtype[sets], the signals they choose from, and tables of actions uint8[rows, 48].
+
+    Signals are rows of codes (uint8[rows, bars]) or conditions on indicators (float64[rows, bars]); sizes: float64[rows, bars] by bar.
+    """
+
+    sets: Records
+    actions: npt.NDArray[np.uint8]
+    signals: Records
+    conditions: Records = field(default_factory=lambda: np.zeros(0, dtype=condition_dtype))
+    indicators: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    codes: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint8))
+    sizes: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether any set has a stop, a trail, a target or a time exit."""
+        sets = self.sets
+        levels = [np.isfinite(sets[name]).any() for name in ("stop_pct", "trail_pct", "target_pct")]
+        return bool(any(levels) or (sets["max_bars"] < NEVER).any())
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The account of a batch: settings, and cost models that win over the config's."""
+
+    config: BacktestConfig
+    commission: Any = None
+    slippage: Any = None
+
+
+def why_not(setting: Setting, bars: Bars) -> str | None:
+    """Return why the fused kernel does not take a run, None when it does."""
+    config = setting.config
+    reasons = {
+        "a leveraged account": config.allow_leverage,
+        "close_at_end": config.close_at_end,
+        "settlement_delay": config.settlement_delay,
+        "interest or borrow fees": any((config.cash_interest_rate, config.margin_interest_rate, config.borrow_rate)),
+        "immediate_fill": config.immediate_fill,
+        "checks at submission": config.next_bar_submission_precheck or config.buying_power_reservation,
+        "entry_order_priority": config.entry_order_priority != "submission",
+        "missing_bar_orders": config.missing_bar_orders is MissingBarOrders.LAST_BAR,
+        "trade_without_volume": not config.trade_without_volume,
+        "enforce_sessions": config.enforce_sessions,
+        "execution_price 'vwap' without a column": config.price_of_market_orders.value == "vwap" and bars.vwap is None,
+        "prices that are not positive": any(np.nanmin(panel, initial=np.inf) <= 0.0 for panel in (bars.open, bars.high, bars.low, bars.close)),
+    }
+    reason = next((reason for reason, applies in reasons.items() if applies), None)
+    return reason or _odd_costs(_terms(setting).costs)
+
+
+def _odd_costs(costs: Records) -> str | None:
+    if (costs["commission_kind"] == CommissionKind.FUNCTION).any() or (costs["slippage_kind"] >= SlippageKind.QUOTED_SPREAD).any():
+        return "cost models that are functions or need quotes"
+    odd = (costs["impact_kind"] != ImpactKind.NONE) | (costs["participation_kind"] != ParticipationKind.NONE)
+    return "market impact or volume limits" if odd.any() else None
+
+
+def _terms(setting: Setting) -> Any:
+    panels = Panels(np.zeros(0, dtype=np.int64), [], ("asset",), {}, np.zeros((0, 1), dtype=np.uint8))
+    return lower_terms(setting.config, panels, CostModels(setting.commission, setting.slippage), Extras(), HostCalls())[0]
+
+
+class _Account:
+    """One account with its job record: what a thread works with. Holds every array whose address it wrote."""
+
+    def __init__(self, setting: Setting, bars: Bars, batch: Batch, outcomes: Records) -> None:
+        terms = _terms(setting)
+        count = bars.close.shape[1]
+        nothing = np.zeros(count, dtype=np.int64)  # orders of signals know no sessions
+        shape = (count, 1)
+        prices = [getattr(bars, name)[0].reshape(shape) for name in ("open", "high", "low", "close", "volume")]
+        self.store = Store(Market(bars.times, nothing, nothing, *prices), terms, setting.config.initial_cash)
+        if batch.has_rules:
+            table = RuleTable(_NO_PANELS, HostCalls(), terms.tiers, setting.config.trail_hwm_source.value)  # type: ignore[union-attr]
+            table.add(RuleChain([StopLoss(0.5), TrailingStop(0.5), TakeProfit(0.5), TimeExit(1)]))
+            self.store.set_rules(*table.records())
+            self.store.state["rule_set"] = 1
+        self.scratch = np.zeros(count, dtype=np.uint8)
+        self.job = np.zeros(1, dtype=job_dtype)
+        self._kept = [bars, batch, outcomes]
+        job = self.job[0]
+        job["state_address"], job["bars"] = self.store.address, count
+        job["set_count"], job["signal_count"], job["condition_count"] = len(batch.sets), len(batch.signals), len(batch.conditions)
+        arrays = {name: getattr(bars, f"{name[:-1]}") for name in ("opens", "highs", "lows", "closes", "volumes")}
+        arrays |= {"vwaps": bars.close if bars.vwap is None else bars.vwap, "outcomes": outcomes, "scratch": self.scratch}
+        arrays |= {name: getattr(batch, name) for name in ("sets", "signals", "conditions", "indicators", "codes", "sizes", "actions")}
+        for name, array in arrays.items():
+            job[f"{name}_address"] = address_of(array)
+        self._run = _entry(special=bool(terms.params["special"][0]))
+
+    def run(self, first: int, last: int) -> None:
+        """Run the sets from `first` to before `last`."""
+        address = address_of(self.job)
+        while first < last:
+            first = int(self._run(address, first, last))
+            status = int(self.job["status"][0])
+            if status:
+                getattr(self.store, _ROOMS[StepStatus(status)])()
+
+
+_NO_PANELS = Panels(np.zeros(0, dtype=np.int64), [], ("asset",), {}, np.zeros((0, 1), dtype=np.uint8))
+
+
+@cache
+def _entry(*, special: bool) -> Callable[[int, int, int], int]:
+    """Return the compiled entry point, compiling or loading it on first use."""
+    from ml4t_kernels import signals_entry
+    from ml4t_kernels._jit import bind
+
+    return bind(signals_entry.run_signals_specially if special else signals_entry.run_signals, "int64(int64,int64,int64)")
+
+
+def run_batch(setting: Setting, bars: Bars, batch: Batch, threads: int | None = None) -> Records:
+    """Run all sets and return what they leave behind, outcome_dtype[sets]; memory beside it is that of one account a thread.
+
+    threads: at most so many; None for one a processor. Sets of the same signals should stand together.
+    """
+    count = len(batch.sets)
+    outcomes = np.zeros(count, dtype=outcome_dtype)
+    cells = count * bars.close.shape[1]
+    workers = max(1, min(threads or _processors(), cells // _CELLS, count))
+    accounts = [_Account(setting, bars, batch, outcomes) for _ in range(workers)]
+    if workers == 1:
+        accounts[0].run(0, count)
+        return outcomes
+    tasks = max(workers, min(workers * _TASKS, cells // _CELLS, count))
+    edges = np.linspace(0, count, tasks + 1).astype(int).tolist()
+    free = list(accounts)
+
+    def work(place: int) -> None:
+        account = free.pop()
+        try:
+            account.run(edges[place], edges[place + 1])
+        finally:
+            free.append(account)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(tasks)))
+    return outcomes
+
+
+def replay(setting: Setting, bars: Bars, batch: Batch, number: int) -> Store:
+    """Run one set again with all its records: orders, fills, trades, and account value and cash of every bar."""
+    account = _Account(setting, bars, batch, np.zeros(len(batch.sets), dtype=outcome_dtype))
+    account.job["keeps"] = 1
+    account.run(number, number + 1)
+    return account.store
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
