@@ -39,46 +39,29 @@ def _units(ledger: Ledger, close: float, size: float, kind: int) -> float:
 
 
 @kernel
-def _submit_for_all(ledger: Ledger, close: float, fraction: float) -> None:
-    """Submit an order for a signed fraction of what the account can pay (ledger: in-out; close: of the asset)."""
-    lot = max(1.0, ledger.contracts[0]["lot_size"])  # anything that is not refused
-    placed = submit(ledger, 0, close, lot if fraction > 0.0 else -lot, OrderType.MARKET, NO_PRICE, NO_PRICE, 0)
-    order = ledger.orders[placed - 1]
-    order["quantity"] = UNBOUNDED if fraction > 0.0 else -UNBOUNDED
-    order["cash_fraction"] = abs(fraction)
-
-
-@kernel
 def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> None:
     """Submit the order of an action (ledger: in-out; action: code SignalAction; size, kind: of entries)."""
-    held = ledger.positions[0]["quantity"]
-    if action == SignalAction.CLOSE:
-        submit(ledger, 0, close, -held, OrderType.MARKET, NO_PRICE, NO_PRICE, 1)
-        return
+    held, units, reduces = ledger.positions[0]["quantity"], 0.0, 0
     side = 1.0 if action == SignalAction.BUY or (action != SignalAction.SELL and held < 0.0) else -1.0
-    units = _units(ledger, close, size, kind)
-    if isnan(units):  # a reversal without a size only closes
-        if action == SignalAction.REVERSE:
-            submit(ledger, 0, close, -held, OrderType.MARKET, NO_PRICE, NO_PRICE, 0)
+    if action != SignalAction.CLOSE:
+        units = _units(ledger, close, size, kind)
+    quantity = side * units
+    if action == SignalAction.CLOSE or (action == SignalAction.REDUCE and units == inf):
+        quantity, reduces = -held, 1
     elif action == SignalAction.REDUCE:
-        submit(ledger, 0, close, -held if units == inf else side * units, OrderType.MARKET, NO_PRICE, NO_PRICE, 1)
-    elif units == inf:
-        if size > 0.0:
-            _submit_for_all(ledger, close, side * min(size, 1.0))
-    else:
-        quantity = side * units - held if action == SignalAction.REVERSE else side * units
-        submit(ledger, 0, close, quantity, OrderType.MARKET, NO_PRICE, NO_PRICE, 0)
-
-
-@kernel
-def _pass(ledger: Ledger, bar: Bar, stage: int, special: Special) -> int:
-    """Do a fill pass from a stage if there are orders. Returns a StepStatus (ledger: in-out; special: params or None)."""
-    state = ledger.state[0]
-    if state["live_count"] == 0:
-        return StepStatus.OK.value
-    state["stage"] = stage
-    state["cursor"] = 0
-    return fill_pass(ledger, bar, special)
+        reduces = 1
+    elif action == SignalAction.REVERSE:  # without a size it only closes
+        quantity = -held if isnan(units) else quantity - held
+    everything = abs(quantity) == inf
+    if isnan(quantity) or (everything and not size > 0.0):
+        return
+    if everything:
+        quantity = side * max(1.0, ledger.contracts[0]["lot_size"])  # anything that is not refused
+    placed = submit(ledger, 0, close, quantity, OrderType.MARKET, NO_PRICE, NO_PRICE, reduces)
+    if everything:
+        order = ledger.orders[placed - 1]
+        order["quantity"] = side * UNBOUNDED
+        order["cash_fraction"] = min(size, 1.0)
 
 
 @kernel
@@ -108,21 +91,26 @@ def work(ledger: Ledger, bar: Bar, book: RuleBook, actions: int, size: float, ki
         state["stage"] = Stage.RULES
         state["cursor"] = 0
         run_rules(ledger, bar, book)
-    stopped = state["order_count"] != orders
-    status = _pass(ledger, bar, Stage.FIRST_TOTALS, special)
-    if status != StepStatus.OK:
-        return status
-    if actions != 0 and not stopped and not isnan(close):
-        state["stage"] = Stage.FIRST_MARKING
-        mark_account(ledger, bar, special)
-        held = ledger.positions[0]["quantity"]
-        action = actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)
-        if action & 15 != 0:
-            _act(ledger, close, action & 15, size, kind)
-    if params["same_bar"] == 1:
-        status = _pass(ledger, bar, Stage.SECOND_TOTALS, special)
-    state["stage"] = Stage.MARKING
-    mark_account(ledger, bar, special)
+    if state["order_count"] != orders or isnan(close):
+        actions = 0  # where a rule had its turn, filled or refused, signals are dropped
+    passes = 1 + params["same_bar"]
+    for number in range(passes + 1):  # the second time round after the decision, the last time to mark
+        if number < passes and state["live_count"] > 0:
+            state["stage"] = Stage.FIRST_TOTALS if number == 0 else Stage.SECOND_TOTALS
+            state["cursor"] = 0
+            status = fill_pass(ledger, bar, special)
+            if status != StepStatus.OK:
+                return status
+        if number == 0 and actions == 0:
+            continue
+        if number == 0 or number == passes:
+            state["stage"] = Stage.FIRST_MARKING if number == 0 else Stage.MARKING
+            mark_account(ledger, bar, special)
+        if number == 0:
+            held = ledger.positions[0]["quantity"]
+            action = (actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)) & 15
+            if action != 0:
+                _act(ledger, close, action, size, kind)
     return status
 
 

@@ -30,7 +30,7 @@ from .ledger import Ledger
 from .rules import RuleBook
 from .signals_bar import forget_orders, tally, work
 from .signals_path import Path, begun, followed, put_down, setting_out
-from .signals_run import Masks, Tape, acting, actions_on, hold, levels_of, next_signal
+from .signals_run import Masks, Tape, acting, actions_on, hold, levels_of, list_events, next_event
 from .signals_when import fill_codes
 
 __all__ = ["run_signals", "run_signals_specially"]
@@ -105,15 +105,6 @@ def _start(ledger: Ledger, book: RuleBook, chosen: Record) -> None:
 
 
 @kernel
-def _quiet(ledger: Ledger, tape: Tape, path: Path, chosen: Record, masks: Masks, bar: int) -> tuple[int, Path]:
-    """Go on to the next bar on which something may happen; the number of bars when there is none (ledger: in-out; the rest in)."""
-    held = ledger.positions[0]["quantity"]
-    if held == 0.0:
-        return next_signal(tape.codes, masks.flat, bar), path
-    return hold(ledger, tape, path, levels_of(ledger, chosen), masks.long if held > 0.0 else masks.short, bar)
-
-
-@kernel
 def _run_set(
     address: int,
     ledger: Ledger,
@@ -129,10 +120,15 @@ def _run_set(
     masks = Masks(acting(actions, 0), acting(actions, 1), acting(actions, 2))
     sizes = array_at(job["sizes_address"] + max(chosen["sizes"], 0) * bars * _BYTES, bars if chosen["sizes"] >= 0 else 0, np.float64)
     _start(ledger, book, chosen)
-    path = setting_out(chosen["initial_cash"])
+    path, place = setting_out(chosen["initial_cash"]), 0
     while bar < bars:
         if job["keeps"] == 0 and state["live_count"] == 0:
-            bar, path = _quiet(ledger, tape, path, chosen, masks, bar)
+            held = ledger.positions[0]["quantity"]
+            place, until = next_event(tape, masks.flat if held == 0.0 else (masks.long if held > 0.0 else masks.short), place, bar)
+            if held == 0.0:
+                bar = until
+            else:
+                bar, path = hold(ledger, tape, path, levels_of(ledger, chosen), bar, until)
             if bar == bars:
                 break
         fills, trades, size = state["fill_count"], state["trade_count"], chosen["size"]
@@ -157,8 +153,8 @@ def _run_set(
 
 
 @kernel
-def _take_prices(state: Record, job: Record, row: int, codes: npt.NDArray[Any]) -> Tape:
-    """Point the account at a row of prices and return them with the signals (state: in-out; job, codes: in)."""
+def _take_prices(state: Record, job: Record, row: int, codes: npt.NDArray[Any], events: int) -> Tape:
+    """Point the account at a row of prices and return them with the signals (state: in-out; job, codes: in; events: their number)."""
     bars = job["bars"]
     start = row * bars * _BYTES
     state["opens_address"], state["highs_address"] = job["opens_address"] + start, job["highs_address"] + start
@@ -171,6 +167,7 @@ def _take_prices(state: Record, job: Record, row: int, codes: npt.NDArray[Any]) 
         array_at(state["lows_address"], bars, np.float64),
         array_at(state["closes_address"], bars, np.float64),
         codes,
+        array_at(job["events_address"], events, np.int32),
     )
 
 
@@ -181,17 +178,19 @@ def _run(address: int, first: int, last: int, ledger: Ledger, job: Record, speci
     sets, outcomes = array_at(job["sets_address"], job["set_count"], _SET), array_at(job["outcomes_address"], job["set_count"], _OUTCOME)
     signals = array_at(job["signals_address"], job["signal_count"], _SIGNAL)
     conditions = array_at(job["conditions_address"], job["condition_count"], _CONDITION)
-    codes = array_at(job["scratch_address"], bars, np.uint8)
+    codes, events = array_at(job["scratch_address"], bars, np.uint8), 0
     for number in range(first, last):
         chosen = sets[number]
-        signal = signals[chosen["signals"]]
-        if signal["codes"] >= 0:
-            codes = array_at(job["codes_address"] + signal["codes"] * bars, bars, np.uint8)
-        elif chosen["signals"] != known:  # sets of the same signals stand together
-            codes = array_at(job["scratch_address"], bars, np.uint8)
-            fill_codes(codes, job["indicators_address"], conditions, signal["first_condition"], signal["conditions"])
-        known = chosen["signals"]
-        tape = _take_prices(state, job, chosen["prices"], codes)
+        if chosen["signals"] != known:  # sets of the same signals stand together
+            known = chosen["signals"]
+            signal = signals[known]
+            if signal["codes"] >= 0:
+                codes = array_at(job["codes_address"] + signal["codes"] * bars, bars, np.uint8)
+            else:
+                codes = array_at(job["scratch_address"], bars, np.uint8)
+                fill_codes(codes, job["indicators_address"], conditions, signal["first_condition"], signal["conditions"])
+            events = list_events(codes, array_at(job["events_address"], bars, np.int32))
+        tape = _take_prices(state, job, chosen["prices"], codes, events)
         _clear(job["outcomes_address"] + number * _OUTCOME_BYTES, _OUTCOME_BYTES)
         outcomes[number]["largest_win"], outcomes[number]["largest_loss"] = -np.inf, np.inf
         job["status"] = _run_set(address, ledger, tape, chosen, outcomes[number], job, special)

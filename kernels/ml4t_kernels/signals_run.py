@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
@@ -18,20 +19,21 @@ from .ledger import Ledger
 from .pnl import notional
 from .signals_path import Path, followed
 
-__all__ = ["Levels", "Masks", "Tape", "acting", "actions_on", "hold", "levels_of", "next_signal"]
+__all__ = ["Levels", "Masks", "Tape", "acting", "actions_on", "hold", "levels_of", "list_events", "next_event"]
 
 _BITS = 4
 _COMBINATIONS = 16
 
 
 class Tape(NamedTuple):
-    """The bars of one asset, float64[bars], and what their signals say, uint8[bars] (codes SignalBit added up)."""
+    """The bars of one asset, float64[bars], what their signals say, uint8[bars] (codes SignalBit added up), and the bars that say anything."""
 
     open: FloatArray
     high: FloatArray
     low: FloatArray
     close: FloatArray
     codes: npt.NDArray[Any]
+    events: npt.NDArray[Any]
 
 
 class Levels(NamedTuple):
@@ -72,17 +74,33 @@ def acting(actions: npt.NDArray[Any], place: int) -> int:
 @kernel
 def actions_on(actions: npt.NDArray[Any], code: int) -> int:
     """Return what signals come to when flat, long and short, in groups of four bits (actions: uint8[48], in; code: of the signals)."""
-    flat, longs, shorts = int(actions[code]), int(actions[_COMBINATIONS + code]), int(actions[2 * _COMBINATIONS + code])
+    flat, longs, shorts = np.int64(actions[code]), np.int64(actions[_COMBINATIONS + code]), np.int64(actions[2 * _COMBINATIONS + code])
     return flat | longs << _BITS | shorts << 2 * _BITS
 
 
 @kernel
-def next_signal(codes: npt.NDArray[Any], mask: int, bar: int) -> int:
-    """Return the first bar from `bar` on whose signals do something, the number of bars when there is none (codes, mask: in)."""
-    last = len(codes)
-    while bar < last and (mask >> codes[bar]) & 1 == 0:
-        bar += 1
-    return bar
+def list_events(codes: npt.NDArray[Any], events: npt.NDArray[Any]) -> int:
+    """Write the bars with any signal. Returns how many there are (codes: uint8[bars], in; events: int32[bars], out)."""
+    count = 0
+    for bar in range(len(codes)):
+        events[count] = bar
+        count += 1 if codes[bar] != 0 else 0
+    return count
+
+
+@kernel
+def next_event(tape: Tape, mask: int, place: int, bar: int) -> tuple[int, int]:
+    """Return the place in the events of the first bar from `bar` on, and the first bar from there whose signals do something.
+
+    tape: in; the number of its bars stands for none. mask: signals that do something, as `acting`. place: where to begin to look.
+    """
+    events = len(tape.events)
+    while place < events and tape.events[place] < bar:
+        place += 1
+    ahead = place
+    while ahead < events and (mask >> tape.codes[tape.events[ahead]]) & 1 == 0:
+        ahead += 1
+    return place, np.int64(tape.events[ahead]) if ahead < events else len(tape.close)
 
 
 @kernel
@@ -110,32 +128,31 @@ def levels_of(ledger: Ledger, chosen: Record) -> Levels:
 
 
 @kernel
-def _hold_freely(ledger: Ledger, tape: Tape, path: Path, mask: int, bar: int) -> tuple[int, Path]:
-    """Do as `hold` for a position without rules (ledger, tape, path: in; mask: as `acting`; bar: the first)."""
+def _hold_freely(ledger: Ledger, tape: Tape, path: Path, bar: int, until: int) -> tuple[int, Path]:
+    """Do as `hold` for a position without rules (ledger, tape, path: in; bar, until: bars)."""
     cash, held, multiplier = ledger.state[0]["cash"], ledger.positions[0]["quantity"], ledger.contracts[0]["multiplier"]
-    bars, last = len(tape.close), ledger.positions[0]["current_price"]
-    while bar < bars and (mask >> tape.codes[bar]) & 1 == 0:
-        price = tape.close[bar]
+    last = ledger.positions[0]["current_price"]
+    for row in range(bar, until):
+        price = tape.close[row]
         if price == price:
             path = followed(path, cash + notional(held, price - 0.0, multiplier))
             last = price
-        bar += 1
     ledger.positions[0]["current_price"] = last
-    return bar, path
+    return until, path
 
 
 @kernel
-def hold(ledger: Ledger, tape: Tape, path: Path, levels: Levels, mask: int, bar: int) -> tuple[int, Path]:
-    """Mark a position from `bar` on until a bar that is not quiet. Returns that bar, the number of bars when there is none, and the path.
+def hold(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until: int) -> tuple[int, Path]:
+    """Mark a position from `bar` on until a bar on which a rule may fire, or to before `until`. Returns that bar and the path.
 
-    ledger: in-out (the water mark of a trailing stop). tape, path, levels: in. mask: signals that do something, as `acting`.
+    ledger: in-out (price and water mark of the position). tape, path, levels: in.
     """
     if not levels.guarded:
-        return _hold_freely(ledger, tape, path, mask, bar)
+        return _hold_freely(ledger, tape, path, bar, until)
     position = ledger.positions[0]
     cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
-    bars, lower, upper, mark, last = len(tape.close), levels.lower, levels.upper, levels.mark, position["current_price"]
-    while bar < bars and (mask >> tape.codes[bar]) & 1 == 0:
+    lower, upper, mark, last = levels.lower, levels.upper, levels.mark, position["current_price"]
+    while bar < until:
         price, high, low = tape.close[bar], tape.high[bar], tape.low[bar]
         if levels.trails:
             newest = mark
@@ -146,10 +163,9 @@ def hold(ledger: Ledger, tape: Tape, path: Path, levels: Levels, mask: int, bar:
                 lower = max(levels.lower, newest * levels.factor)
             else:
                 upper = min(levels.upper, newest * levels.factor)
-        if low <= lower or high >= upper or bar >= levels.last_bar:
-            if price == price:
-                break
         if price == price:
+            if (low <= lower) | (high >= upper) | (bar >= levels.last_bar):
+                break
             path = followed(path, cash + notional(held, price - 0.0, multiplier))
             last = price
             if levels.trails:

@@ -16,7 +16,7 @@ from ml4t_backtest.analytics.metrics import METRIC_NAMES, YEAR_NS
 if TYPE_CHECKING:
     from ml4t_kernels.dtypes import FloatArray, IntArray, Records
 
-__all__ = ["SHAPE_NAMES", "metrics_of", "shape_of"]
+__all__ = ["SHAPE_NAMES", "doubtful", "metrics_of", "shape_of"]
 
 SHAPE_NAMES = ("skewness", "kurtosis")
 _NO_SPREAD = 1e-15
@@ -25,6 +25,7 @@ _PAIRS = {"sharpe": "sharpe_ratio", "sortino": "sortino_ratio", "calmar": "calma
 _SUMS = ("total_pnl", "gross_profit", "gross_loss", "total_gross_pnl", "num_fills", "total_commission", "total_slippage")
 _COUNTS = ("num_trades", "num_open_trades", "winning_trades", "losing_trades")
 _LEAST = 2
+_ROUNDING, _WANTED = 2e-15, 1e-10  # of a sum of few numbers, with room; of a spread
 
 
 def metrics_of(outcomes: Records, initial_cash: FloatArray, times: IntArray) -> dict[str, FloatArray]:
@@ -78,22 +79,35 @@ def _growth(factor: FloatArray, years: float) -> FloatArray:
 
 
 def _moments(rows: Records, count: int) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray]]:
-    """Return mean, standard deviation (ddof 1) and the shape of the returns; bars without a move have a return of 0."""
+    """Return mean, standard deviation (ddof 1) and the shape of the returns; bars that are left out have a return of 0."""
     if count == 0:
-        nothing = np.zeros(len(rows))
-        return nothing, nothing, (np.full(len(rows), math.nan), np.full(len(rows), math.nan))
-    shift = rows["shift"]
-    still = count - rows["moves"]
-    sums = [rows[name] + still * (-shift) ** power for power, name in enumerate(("first", "second", "third", "fourth"), 1)]
-    mean = sums[0] / count
-    second = sums[1] / count - mean * mean
-    third = sums[2] / count - 3.0 * mean * sums[1] / count + 2.0 * mean * mean * mean
-    fourth = sums[3] / count - 4.0 * mean * sums[2] / count + 6.0 * mean * mean * sums[1] / count - 3.0 * mean * mean * mean * mean
+        nothing, unknown = np.zeros(len(rows)), np.full(len(rows), math.nan)
+        return nothing, nothing, (unknown, unknown)
+    mean, square = rows["first"] / count, rows["second"] / count
+    second = square - mean * mean
+    third = rows["third"] / count - 3.0 * mean * square + 2.0 * mean * mean * mean
+    fourth = rows["fourth"] / count - 4.0 * mean * rows["third"] / count + 6.0 * mean * mean * square - 3.0 * mean * mean * mean * mean
     spread = np.sqrt(np.maximum(second, 0.0) * count / (count - 1)) if count >= _LEAST else np.zeros(len(rows))
     spread = np.where(spread > _NO_SPREAD, spread, 0.0)
     known = spread > 0.0
     shape = np.where(known, third / second**1.5, math.nan), np.where(known, fourth / (second * second), math.nan)
-    return shift + mean, spread, shape
+    return mean, spread, shape
+
+
+def doubtful(outcomes: Records, bars: int) -> IntArray:
+    """Return the sets whose sums have lost digits: a spread of returns that is small beside their mean.
+
+    The spread is a difference of two sums, each right but for rounding; what it keeps of it goes with their size over its own, and with
+    the root of their number.
+    """
+    found = np.zeros(len(outcomes), dtype=bool)
+    for count, first, second in (
+        (np.full(len(outcomes), bars - 1), outcomes["first"], outcomes["second"]),
+        (outcomes["losses"], outcomes["loss_first"], outcomes["loss_second"]),
+    ):
+        squares = second - first * first / np.maximum(count, 1)
+        found |= (second > 0.0) & (count >= _LEAST) & (second * np.sqrt(np.maximum(count, 1)) * _ROUNDING > squares * _WANTED)
+    return np.flatnonzero(found)
 
 
 def _spread_of(counts: IntArray, first: FloatArray, second: FloatArray) -> FloatArray:

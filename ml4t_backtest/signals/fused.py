@@ -128,14 +128,14 @@ class _Account:
             table.add(RuleChain([StopLoss(0.5), TrailingStop(0.5), TakeProfit(0.5), TimeExit(1)]))
             self.store.set_rules(*table.records())
             self.store.state["rule_set"] = 1
-        self.scratch = np.zeros(count, dtype=np.uint8)
+        self.scratch, self.events = np.zeros(count, dtype=np.uint8), np.zeros(count, dtype=np.int32)
         self.job = np.zeros(1, dtype=job_dtype)
         self._kept = [bars, batch, outcomes]
         job = self.job[0]
         job["state_address"], job["bars"] = self.store.address, count
         job["set_count"], job["signal_count"], job["condition_count"] = len(batch.sets), len(batch.signals), len(batch.conditions)
         arrays = {name: getattr(bars, f"{name[:-1]}") for name in ("opens", "highs", "lows", "closes", "volumes")}
-        arrays |= {"vwaps": bars.close if bars.vwap is None else bars.vwap, "outcomes": outcomes, "scratch": self.scratch}
+        arrays |= {"vwaps": bars.close if bars.vwap is None else bars.vwap, "outcomes": outcomes, "scratch": self.scratch, "events": self.events}
         arrays |= {name: getattr(batch, name) for name in ("sets", "signals", "conditions", "indicators", "codes", "sizes", "actions")}
         for name, array in arrays.items():
             job[f"{name}_address"] = address_of(array)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.analytics.metrics import _return_metrics
 from ml4t_backtest.config import BacktestConfig, Mode
 from ml4t_backtest.engine import Engine
-from ml4t_backtest.signals.figures import metrics_of, shape_of
-from ml4t_backtest.signals.fused import NEVER, Bars, Batch, Setting, run_batch, why_not
+from ml4t_backtest.signals.figures import doubtful, metrics_of, shape_of
+from ml4t_backtest.signals.fused import NEVER, Bars, Batch, Setting, replay, run_batch, why_not
 from ml4t_backtest.signals.sources import check_column
 from ml4t_backtest.signals.strategy import SignalStrategy, check_account
 from ml4t_kernels.dtypes import condition_dtype, set_dtype, signal_dtype
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from ml4t_backtest.panels import Panels
     from ml4t_kernels.dtypes import FloatArray, Records
 
-__all__ = ["bars_of", "batch_of", "blank_sets", "run_sets"]
+__all__ = ["bars_of", "batch_of", "blank_sets", "figures", "run_sets"]
 
+_OF_RETURNS = ("volatility", "sharpe", "sharpe_ratio", "sortino", "sortino_ratio", "skewness", "kurtosis")
 _LEVELS = ("stop_pct", "trail_pct", "target_pct")
 
 
@@ -44,9 +46,22 @@ def run_sets(
         return [_in_engine(member, feed, config) for member in members]
     batch, order = batch_of(strategy, members, panels, config.initial_cash)
     outcomes = run_batch(setting, bars, batch)
-    columns = metrics_of(outcomes, batch.sets["initial_cash"], bars.times)
+    columns = figures(setting, bars, batch, outcomes)
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*(column.tolist() for column in columns.values()), strict=True)]
     return [rows[place] for place in np.argsort(order, kind="stable").tolist()]
+
+
+def figures(setting: Setting, bars: Bars, batch: Batch, outcomes: Records) -> dict[str, FloatArray]:
+    """Return the metrics of every set, float64[sets] each; where sums have lost digits the set runs again and its values are looked at."""
+    cash = batch.sets["initial_cash"]
+    columns = metrics_of(outcomes, cash, bars.times)
+    for number in doubtful(outcomes, len(bars.times)).tolist():
+        equity = replay(setting, bars, batch, number).bars["equity"]
+        exact = {**_return_metrics(float(cash[number]), bars.times, equity, columns["max_drawdown"][number]), **shape_of(equity)}
+        exact |= {"sharpe_ratio": exact["sharpe"], "sortino_ratio": exact["sortino"]}
+        for name in _OF_RETURNS:
+            columns[name][number] = exact[name]
+    return columns
 
 
 def _in_engine(strategy: SignalStrategy, feed: DataFeed, config: BacktestConfig) -> dict[str, float]:
