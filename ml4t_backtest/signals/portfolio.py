@@ -15,8 +15,8 @@ from ml4t_backtest.signals.fused import NEVER, Batch, Setting
 from ml4t_backtest.signals.markets import Prices, read_prices, same_times
 from ml4t_backtest.signals.outcome import Plan, SignalResult
 from ml4t_backtest.signals.running import blank_sets
-from ml4t_backtest.signals.sources import SIGNAL_NAMES
-from ml4t_backtest.signals.strategy import SIZE_TYPES, check_account
+from ml4t_backtest.signals.sources import SIGNAL_NAMES, possible_codes
+from ml4t_backtest.signals.strategy import SIZE_TYPES, check_account, check_percent
 from ml4t_backtest.signals.wide import read_flags, read_wide
 from ml4t_kernels.codes import SignalBit
 from ml4t_kernels.dtypes import signal_dtype
@@ -121,7 +121,9 @@ class _Reader:
             hint = did_you_mean(str(self._given["size_type"]), SIZE_TYPES)
             raise ValueError(f"size_type was {self._given['size_type']!r}, expected one of {list(SIZE_TYPES)}{hint}")
         sets = self._sets(config, kind)
-        check_account(kind, sets["size"] if self._sizes is None else self._sizes, config)
+        sizes = sets["size"] if self._sizes is None else self._sizes
+        check_account(kind, sizes, config)
+        check_percent(kind, sizes, possible_codes(self._codes), self._conflicts)
         signals = np.zeros(len(self._codes), dtype=signal_dtype)
         signals["codes"] = np.arange(len(signals))
         batch = Batch(sets, self._conflicts.table()[np.newaxis], signals, codes=self._codes)

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from ml4t_backtest.signals.conditions import Indicators
 
-__all__ = ["SIGNAL_NAMES", "Sources"]
+__all__ = ["SIGNAL_NAMES", "Sources", "check_column", "possible_codes"]
 
 SIGNAL_NAMES = ("entries", "exits", "short_entries", "short_exits")
+_COMBINATIONS = 16
 _BITS = dict(zip(SIGNAL_NAMES, (SignalBit.LONG_ENTRY, SignalBit.LONG_EXIT, SignalBit.SHORT_ENTRY, SignalBit.SHORT_EXIT), strict=True))
 
 
@@ -81,8 +82,10 @@ class Sources:
 
     def codes(self) -> list[int]:
         """Return the combinations of signals that can come up."""
-        bits = sum(_BITS[name] for name in self.conditions) if self.matrices is None else int(np.bitwise_or.reduce(self.matrices, axis=None))
-        return [code for code in range(16) if code & ~bits == 0]
+        if self.matrices is not None:
+            return possible_codes(self.matrices)
+        bits = sum(_BITS[name] for name in self.conditions)
+        return [code for code in range(_COMBINATIONS) if code & ~bits == 0]
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise ValueError for parameters that conditions cannot use; those that are None yet are left for later."""
@@ -119,6 +122,11 @@ class Sources:
         if self.names is not None and set(self.names) == set(assets):
             return matrix[:, [self.names.index(asset) for asset in assets]]
         return matrix
+
+
+def possible_codes(codes: npt.NDArray[np.uint8]) -> list[int]:
+    """Return the combinations of signals that come up in an array of them."""
+    return np.flatnonzero(np.bincount(codes.ravel(), minlength=_COMBINATIONS)).tolist()
 
 
 def check_column(column: Any, columns: int) -> int:

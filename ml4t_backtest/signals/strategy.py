@@ -14,10 +14,10 @@ import numpy as np
 
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.risk import RuleChain, StopLoss, TakeProfit, TimeExit, TrailingStop
-from ml4t_backtest.signals.conflicts import Conflicts
+from ml4t_backtest.signals.conflicts import FLAT, LONG, SHORT, Conflicts
 from ml4t_backtest.signals.sources import SIGNAL_NAMES, Sources
 from ml4t_backtest.strategy import ArrayStrategy
-from ml4t_kernels.codes import SignalAction, SizeKind
+from ml4t_kernels.codes import SignalAction, SignalBit, SizeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.datafeed import DataFeed
     from ml4t_backtest.rows import Rows
 
-__all__ = ["SIZE_TYPES", "SignalStrategy", "rules_of"]
+__all__ = ["SIZE_TYPES", "SignalStrategy", "check_account", "check_percent", "rules_of"]
 
 SIZE_TYPES = {"amount": SizeKind.AMOUNT, "value": SizeKind.VALUE, "equity": SizeKind.EQUITY, "percent": SizeKind.PERCENT}
 _NUMBERS = ("stop_pct", "trail_pct", "target_pct")
@@ -125,19 +125,7 @@ class SignalStrategy(ArrayStrategy):
         self.sources.check(self.params)
 
     def _check_kinds(self) -> None:
-        if self.size_kind is not SizeKind.PERCENT:
-            return
-        actions = {self.conflicts.action(code, place) for code in self.sources.codes() for place in range(3)}
-        odd = actions & {SignalAction.REDUCE, SignalAction.REVERSE}
-        sizes = np.asarray(self.params["size"])
-        if odd:
-            verb = "reduce" if SignalAction.REDUCE in odd else "turn"
-            raise ValueError(
-                f"size_type 'percent' cannot {verb} a position; use 'equity' or 'amount', or Conflicts(upon_opposite_entry='close') without"
-                " accumulate"
-            )
-        if (sizes[np.isfinite(sizes)] > 1.0).any():
-            raise ValueError(f"size was {self.params['size']!r}, expected at most 1 with size_type 'percent' (0.5 is 50 %)")
+        check_percent(self.size_kind, self.params["size"], self.sources.codes(), self.conflicts)
 
     # In an engine ----------------------------------------------------------------------------------------------------------
 
@@ -232,6 +220,23 @@ def check_account(kind: SizeKind, size: Any, config: BacktestConfig) -> None:
             "an infinite size (all that the account can pay) needs partial_fills_allowed=True or cash_ledger='free_cash';"
             " or give a finite size, for example size=0.95, size_type='equity'"
         )
+
+
+def check_percent(kind: SizeKind, size: Any, codes: Sequence[int], conflicts: Conflicts) -> None:
+    """Raise ValueError where a size of kind PERCENT would have to reduce or turn a position (codes: combinations that may come up)."""
+    if kind is not SizeKind.PERCENT:
+        return
+    sides = {LONG: SignalBit.LONG_ENTRY, SHORT: SignalBit.SHORT_ENTRY}
+    places = [FLAT, *(place for place, entry in sides.items() if any(code & entry for code in codes))]
+    odd = {conflicts.action(code, place) for code in codes for place in places} & {SignalAction.REDUCE, SignalAction.REVERSE}
+    if odd:
+        verb = "reduce" if SignalAction.REDUCE in odd else "turn"
+        raise ValueError(
+            f"size_type 'percent' cannot {verb} a position; use 'equity' or 'amount', or upon_opposite_entry='close' without accumulate"
+        )
+    sizes = np.asarray(size)
+    if (sizes[np.isfinite(sizes)] > 1.0).any():
+        raise ValueError(f"size was {size!r}, expected at most 1 with size_type 'percent' (0.5 is 50 %)")
 
 
 def rules_of(params: Mapping[str, Any]) -> Any:
