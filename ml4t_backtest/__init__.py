@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.rows import Rows
     from ml4t_backtest.sessions import SessionConfig, align_to_sessions, assign_session_date, compute_session_pnl
     from ml4t_backtest.splitting import CalendarWindows, CombinatorialPurged, ExpandingWindows, RollingWindows, purged_k_fold
+    from ml4t_backtest.signals import SignalResult, SignalStrategy, from_signals
     from ml4t_backtest.strategies import LongShortStrategy, MeanReversionStrategy, MomentumStrategy, SignalFollowingStrategy
     from ml4t_backtest.strategy import ArrayStrategy, Strategy
     from ml4t_backtest.studies import Integers, Study, Uniform, optuna_search, random_search, sweep
@@ -137,6 +138,7 @@ _HOMES = {
     "rows": "Rows",
     "sessions": "SessionConfig align_to_sessions assign_session_date compute_session_pnl",
     "splitting": "CalendarWindows CombinatorialPurged ExpandingWindows RollingWindows purged_k_fold",
+    "signals": "SignalResult SignalStrategy from_signals",
     "strategies": "LongShortStrategy MeanReversionStrategy MomentumStrategy SignalFollowingStrategy",
     "strategy": "ArrayStrategy Strategy",
     "studies": "Integers Study Uniform optuna_search random_search sweep",
@@ -165,22 +167,22 @@ __all__ = [
     "PositiveVolumeLimit", "PowerLawImpact", "RebalanceCadence", "RebalanceClock", "RebalanceConfig", "RebalanceFrequency",
     "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager", "RollingWindows", "Rows", "RuleChain", "ScaledExit",
     "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit", "ShortCashPolicy", "SignalExit",
-    "SignalFollowingStrategy", "SlippageModel", "SlippageType", "SplitAccounting", "SpreadSlippage", "SquareRootImpact",
-    "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "Study", "SubmissionBarRange", "TakeProfit",
-    "TargetWeightExecutor", "TickRounding", "TieredCommission", "TighteningTrailingStop", "TimeExit", "TimeInForce", "Trade",
-    "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource", "TrailStopTiming", "TrailUpdate", "TrailingStop",
-    "TriggerPrice", "UnifiedAccountPolicy", "Uniform", "VaRLimit", "VolatilityStop", "VolatilityTrailingStop",
-    "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource", "WeightProvider",
-    "align_to_sessions", "apply_margins", "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio",
+    "SignalFollowingStrategy", "SignalResult", "SignalStrategy", "SlippageModel", "SlippageType", "SplitAccounting",
+    "SpreadSlippage", "SquareRootImpact", "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "Study",
+    "SubmissionBarRange", "TakeProfit", "TargetWeightExecutor", "TickRounding", "TieredCommission", "TighteningTrailingStop",
+    "TimeExit", "TimeInForce", "Trade", "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource", "TrailStopTiming",
+    "TrailUpdate", "TrailingStop", "TriggerPrice", "UnifiedAccountPolicy", "Uniform", "VaRLimit", "VolatilityStop",
+    "VolatilityTrailingStop", "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource",
+    "WeightProvider", "align_to_sessions", "apply_margins", "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio",
     "compute_session_pnl", "deflated_sharpe_ratio", "enrich_trades_with_signals", "filter_to_trading_days",
-    "filter_to_trading_sessions", "generate_trading_minutes", "get_annualization_factor", "get_calendar", "get_contract_spec",
-    "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days", "is_market_open",
-    "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs", "list_presets", "list_profiles",
-    "load_contract_specs", "load_margin_table", "max_drawdown", "next_trading_day", "optuna_search", "previous_trading_day",
-    "probabilistic_sharpe_ratio", "probability_of_backtest_overfitting", "purged_k_fold", "random_search", "register_contract_spec",
-    "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick", "run_backtest", "sharpe_ratio", "sortino_ratio",
-    "sweep", "to_equity_dataframe", "to_returns_series", "to_trade_record", "to_trade_records", "unregister_contract_spec",
-    "volatility", "with_indicators",
+    "filter_to_trading_sessions", "from_signals", "generate_trading_minutes", "get_annualization_factor", "get_calendar",
+    "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days",
+    "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs", "list_presets",
+    "list_profiles", "load_contract_specs", "load_margin_table", "max_drawdown", "next_trading_day", "optuna_search",
+    "previous_trading_day", "probabilistic_sharpe_ratio", "probability_of_backtest_overfitting", "purged_k_fold", "random_search",
+    "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick", "run_backtest",
+    "sharpe_ratio", "sortino_ratio", "sweep", "to_equity_dataframe", "to_returns_series", "to_trade_record", "to_trade_records",
+    "unregister_contract_spec", "volatility", "with_indicators",
 ]
 # fmt: on
 

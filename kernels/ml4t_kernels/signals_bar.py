@@ -32,9 +32,9 @@ def _units(ledger: Ledger, close: float, size: float, kind: int) -> float:
         # The gate cuts an order to what can be paid; twice the account value at the close pays for any open down to half of it.
         return inf if ledger.params[0]["clearing"] != 0 else 2.0 * max(state["equity"], 0.0) / price
     if kind == SizeKind.VALUE:
-        return size / price
+        return size / price  # type: ignore[no-any-return]
     if kind == SizeKind.EQUITY:
-        return size * max(state["equity"], 0.0) / price
+        return size * max(state["equity"], 0.0) / price  # type: ignore[no-any-return]
     return inf if kind == SizeKind.PERCENT else size
 
 
@@ -65,6 +65,28 @@ def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> N
 
 
 @kernel
+def _decide(ledger: Ledger, bar: Bar, actions: int, size: float, kind: int, special: Special) -> None:
+    """Do what signals come to for the position there is (ledger: in-out; bar: in; the rest as `work`)."""
+    ledger.state[0]["stage"] = Stage.FIRST_MARKING
+    mark_account(ledger, bar, special)
+    held = ledger.positions[0]["quantity"]
+    action = (actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)) & 15
+    if action != 0:
+        _act(ledger, bar.close[0], action, size, kind)
+
+
+@kernel
+def _pass(ledger: Ledger, bar: Bar, stage: int, special: Special) -> int:
+    """Do a fill pass from a stage if there are orders. Returns a StepStatus (ledger: in-out; bar: in; special: params or None)."""
+    state = ledger.state[0]
+    if state["live_count"] == 0:
+        return StepStatus.OK.value
+    state["stage"] = stage
+    state["cursor"] = 0
+    return fill_pass(ledger, bar, special)
+
+
+@kernel
 def _room(ledger: Ledger) -> int:
     """Return the StepStatus that asks for the room that a bar may need (ledger: in)."""
     state = ledger.state[0]
@@ -86,37 +108,28 @@ def work(ledger: Ledger, bar: Bar, book: RuleBook, actions: int, size: float, ki
     status = _room(ledger)
     if status != StepStatus.OK:
         return status
-    orders, close = state["order_count"], bar.close[0]
+    orders = state["order_count"]
     if params["has_rules"] == 1 and state["open_positions"] > 0:
         state["stage"] = Stage.RULES
         state["cursor"] = 0
         run_rules(ledger, bar, book)
-    if state["order_count"] != orders or isnan(close):
+    if state["order_count"] != orders or isnan(bar.close[0]):
         actions = 0  # where a rule had its turn, filled or refused, signals are dropped
     passes = 1 + params["same_bar"]
-    for number in range(passes + 1):  # the second time round after the decision, the last time to mark
-        if number < passes and state["live_count"] > 0:
-            state["stage"] = Stage.FIRST_TOTALS if number == 0 else Stage.SECOND_TOTALS
-            state["cursor"] = 0
-            status = fill_pass(ledger, bar, special)
-            if status != StepStatus.OK:
-                return status
-        if number == 0 and actions == 0:
-            continue
-        if number == 0 or number == passes:
-            state["stage"] = Stage.FIRST_MARKING if number == 0 else Stage.MARKING
-            mark_account(ledger, bar, special)
-        if number == 0:
-            held = ledger.positions[0]["quantity"]
-            action = (actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)) & 15
-            if action != 0:
-                _act(ledger, close, action, size, kind)
+    for number in range(passes):  # the decision comes after the first pass; its orders may trade in the second
+        status = _pass(ledger, bar, Stage.FIRST_TOTALS.value if number == 0 else Stage.SECOND_TOTALS.value, special)
+        if status != StepStatus.OK:
+            return status
+        if number == 0 and actions != 0:
+            _decide(ledger, bar, actions, size, kind, special)
+    state["stage"] = Stage.MARKING
+    mark_account(ledger, bar, special)
     return status
 
 
 @kernel
 def tally(ledger: Ledger, outcome: Record, first_fill: int, first_trade: int) -> None:
-    """Add the fills and trades from two rows on to what a set leaves behind (ledger: in; outcome: in-out)."""
+    """Add the fills from row `first_fill` on and the trades from `first_trade` on to what a set leaves behind (outcome: in-out)."""
     state = ledger.state[0]
     for row in range(first_fill, state["fill_count"]):
         fill = ledger.fills[row]

@@ -29,7 +29,7 @@ from .entry import _bar_at, _ledger_at
 from .ledger import Ledger
 from .rules import RuleBook
 from .signals_bar import forget_orders, tally, work
-from .signals_path import Path, begun, followed, put_down, setting_out
+from .signals_path import begun, followed, put_down, setting_out
 from .signals_run import Masks, Tape, acting, actions_on, hold, levels_of, list_events, next_event
 from .signals_when import fill_codes
 

@@ -17,11 +17,11 @@ _NEARLY_ONE: float = 1.000000001  # more than rounding can be off
 
 
 class Path(NamedTuple):
-    """Sums of a run so far: account value now, highest and the lowest since then, deepest fall, powers of returns, of negative ones apart."""
+    """A run so far: account value, its peak and the lowest since then, deepest fall, sums of powers of returns, of negative ones apart."""
 
     value: float
     peak: float
-    trough: float
+    bottom: float
     deepest: float
     first: float
     second: float
@@ -49,22 +49,22 @@ def begun(path: Path, value: float) -> Path:
 def followed(path: Path, value: float) -> Path:
     """Return the path one bar on (path: in; value: of the account at its end).
 
-    The quotient of the lowest value since the peak is the deepest one, so that it is taken at most once a peak. The rest has no branches: which way
-    a return goes cannot be foretold.
+    The quotient of the lowest value since the peak is the deepest one, so that it is taken at most once a peak. The rest has no
+    branches: which way a return goes cannot be foretold.
     """
-    before, peak, trough, deepest = path.value, path.peak, path.trough, path.deepest
+    before, peak, bottom, deepest = path.value, path.peak, path.bottom, path.deepest
     change = value / before - 1.0 if before > 0.0 else 0.0
     rises = value > peak
-    if rises & (trough < peak * (deepest + _NEARLY_ONE)):  # the fall since that peak may be the deepest
-        deepest = min(deepest, trough / peak - 1.0)
-    trough = value if rises | (value < trough) else trough
+    if rises & (bottom < peak * (deepest + _NEARLY_ONE)):  # the fall since that peak may be the deepest
+        deepest = min(deepest, bottom / peak - 1.0)
+    bottom = value if rises | (value < bottom) else bottom
     peak = value if rises else peak
     square = change * change
     loss = change if change < 0.0 else 0.0
     return Path(
         value,
         peak,
-        trough,
+        bottom,
         deepest,
         path.first + change,
         path.second + square,
@@ -80,7 +80,7 @@ def followed(path: Path, value: float) -> Path:
 def put_down(path: Path, outcome: Record) -> None:
     """Write the sums of a finished path (path: in; outcome: out)."""
     outcome["final_value"] = path.value
-    outcome["max_drawdown"] = min(path.deepest, path.trough / path.peak - 1.0) if path.trough < path.peak else path.deepest
+    outcome["max_drawdown"] = min(path.deepest, path.bottom / path.peak - 1.0) if path.bottom < path.peak else path.deepest
     outcome["first"] = path.first
     outcome["second"] = path.second
     outcome["third"] = path.third

@@ -6,7 +6,7 @@ that are those of the rules themselves or wider: a bar that is not quiet may sti
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ _COMBINATIONS = 16
 
 
 class Tape(NamedTuple):
-    """The bars of one asset, float64[bars], what their signals say, uint8[bars] (codes SignalBit added up), and the bars that say anything."""
+    """The bars of one asset, float64[bars], their signals, uint8[bars] (codes SignalBit added up), and the bars with any, int32[events]."""
 
     open: FloatArray
     high: FloatArray
@@ -37,7 +37,7 @@ class Tape(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """Where the rules of a position begin to look: below lower, above upper, from last_bar on. Trailing: mark * factor is one of the two."""
+    """Where the rules of a position begin to look: at lower and below, at upper and above, from last_bar on; trailing: at mark * factor."""
 
     guarded: bool
     trails: bool
@@ -75,7 +75,7 @@ def acting(actions: npt.NDArray[Any], place: int) -> int:
 def actions_on(actions: npt.NDArray[Any], code: int) -> int:
     """Return what signals come to when flat, long and short, in groups of four bits (actions: uint8[48], in; code: of the signals)."""
     flat, longs, shorts = np.int64(actions[code]), np.int64(actions[_COMBINATIONS + code]), np.int64(actions[2 * _COMBINATIONS + code])
-    return flat | longs << _BITS | shorts << 2 * _BITS
+    return flat | longs << _BITS | shorts << 2 * _BITS  # type: ignore[return-value]
 
 
 @kernel
@@ -100,7 +100,7 @@ def next_event(tape: Tape, mask: int, place: int, bar: int) -> tuple[int, int]:
     ahead = place
     while ahead < events and (mask >> tape.codes[tape.events[ahead]]) & 1 == 0:
         ahead += 1
-    return place, np.int64(tape.events[ahead]) if ahead < events else len(tape.close)
+    return place, np.int64(tape.events[ahead]) if ahead < events else len(tape.close)  # type: ignore[return-value]
 
 
 @kernel
@@ -110,7 +110,7 @@ def levels_of(ledger: Ledger, chosen: Record) -> Levels:
     longs = position["quantity"] > 0.0
     side = 1.0 if longs else -1.0
     base = position["entry_price"]
-    if params["stop_signal_price"] == 1 and position["signal_price"] == position["signal_price"]:
+    if params["stop_signal_price"] == 1 and not isnan(position["signal_price"]):
         base = position["signal_price"]
     mark = position["high_water_mark"] if longs else position["low_water_mark"]
     stop, target = base * (1.0 - side * chosen["stop_pct"]), base * (1.0 + side * chosen["target_pct"])
@@ -130,15 +130,71 @@ def levels_of(ledger: Ledger, chosen: Record) -> Levels:
 @kernel
 def _hold_freely(ledger: Ledger, tape: Tape, path: Path, bar: int, until: int) -> tuple[int, Path]:
     """Do as `hold` for a position without rules (ledger, tape, path: in; bar, until: bars)."""
-    cash, held, multiplier = ledger.state[0]["cash"], ledger.positions[0]["quantity"], ledger.contracts[0]["multiplier"]
-    last = ledger.positions[0]["current_price"]
+    position = ledger.positions[0]
+    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
+    last = position["current_price"]
     for row in range(bar, until):
         price = tape.close[row]
-        if price == price:
+        if not isnan(price):
             path = followed(path, cash + notional(held, price - 0.0, multiplier))
             last = price
-    ledger.positions[0]["current_price"] = last
+    position["current_price"] = last
     return until, path
+
+
+@kernel
+def _hold_within(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until: int) -> tuple[int, Path]:
+    """Do as `hold` for a position whose levels stay where they are (ledger, tape, path, levels: in; bar, until: bars)."""
+    position = ledger.positions[0]
+    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
+    last = position["current_price"]
+    while bar < until:
+        price = tape.close[bar]
+        reached = (tape.low[bar] <= levels.lower) | (tape.high[bar] >= levels.upper) | (bar >= levels.last_bar)
+        if not isnan(price):
+            if reached:
+                break
+            path = followed(path, cash + notional(held, price - 0.0, multiplier))
+            last = price
+        bar += 1
+    position["current_price"] = last
+    return bar, path
+
+
+@kernel
+def _trail_reached(levels: Levels, held: float, mark: float, opened: float, high: float, low: float, close: float) -> bool:
+    """Tell whether a bar may reach a trailing stop (levels: in; held: signed; mark: water mark of the bars before)."""
+    if levels.eager:  # this bar's own extreme may move the level
+        mark = max(mark, high) if held > 0.0 else min(mark, low)
+        high, low = max(high, close, opened), min(low, close, opened)
+    return low <= mark * levels.factor if held > 0.0 else high >= mark * levels.factor
+
+
+@kernel
+def _hold_trailing(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until: int) -> tuple[int, Path]:
+    """Do as `hold` for a position with a trailing stop (ledger: in-out; tape, path, levels: in; bar, until: bars)."""
+    position = ledger.positions[0]
+    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
+    mark, last = levels.mark, position["current_price"]
+    while bar < until:
+        price, high, low = tape.close[bar], tape.high[bar], tape.low[bar]
+        reached = (low <= levels.lower) | (high >= levels.upper) | (bar >= levels.last_bar)
+        if not isnan(price):
+            if reached or _trail_reached(levels, held, mark, tape.open[bar], high, low, price):
+                break
+            path = followed(path, cash + notional(held, price - 0.0, multiplier))
+            last = price
+            if held > 0.0:
+                mark = max(mark, high if levels.extreme else price)
+            else:
+                mark = min(mark, low if levels.extreme else price)
+        bar += 1
+    position["current_price"] = last
+    if held > 0.0:
+        position["high_water_mark"] = mark
+    else:
+        position["low_water_mark"] = mark
+    return bar, path
 
 
 @kernel
@@ -149,35 +205,6 @@ def hold(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until
     """
     if not levels.guarded:
         return _hold_freely(ledger, tape, path, bar, until)
-    position = ledger.positions[0]
-    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
-    lower, upper, mark, last = levels.lower, levels.upper, levels.mark, position["current_price"]
-    while bar < until:
-        price, high, low = tape.close[bar], tape.high[bar], tape.low[bar]
-        if levels.trails:
-            newest = mark
-            if levels.eager:
-                newest = max(mark, high) if held > 0.0 else min(mark, low)
-                high, low = max(high, price, tape.open[bar]), min(low, price, tape.open[bar])
-            if held > 0.0:
-                lower = max(levels.lower, newest * levels.factor)
-            else:
-                upper = min(levels.upper, newest * levels.factor)
-        if price == price:
-            if (low <= lower) | (high >= upper) | (bar >= levels.last_bar):
-                break
-            path = followed(path, cash + notional(held, price - 0.0, multiplier))
-            last = price
-            if levels.trails:
-                if held > 0.0:
-                    mark = max(mark, tape.high[bar] if levels.extreme else price)
-                else:
-                    mark = min(mark, tape.low[bar] if levels.extreme else price)
-        bar += 1
-    position["current_price"] = last
     if levels.trails:
-        if held > 0.0:
-            position["high_water_mark"] = mark
-        else:
-            position["low_water_mark"] = mark
-    return bar, path
+        return _hold_trailing(ledger, tape, path, levels, bar, until)
+    return _hold_within(ledger, tape, path, levels, bar, until)

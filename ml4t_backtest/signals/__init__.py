@@ -1,4 +1,4 @@
-"""Entries and exits: `from_signals` for many columns at once, `SignalStrategy` for an engine and for parameter sets, conditions on indicators."""
+"""Entries and exits: `from_signals` for many columns at once, `SignalStrategy` for engines and parameter sets, conditions on indicators."""
 
 from __future__ import annotations
 

@@ -108,7 +108,9 @@ def per_column(name: str, given: Any, columns: int, least: float, *, above: bool
     if values.ndim == _BY_BAR and len(values) == 1:
         values = values[0]
     if values.ndim > 1 or (values.ndim == 1 and len(values) not in (1, columns)):
-        raise ValueError(f"{name} has the shape {values.shape}, expected a number, or one for each of the {columns} columns (not one per bar)")
+        raise ValueError(
+            f"{name} has the shape {values.shape}, expected a number, or one for each of the {columns} columns (not one per bar)"
+        )
     values = np.broadcast_to(values, columns).copy()
     values[np.isnan(values)] = blank
     odd = np.flatnonzero(~((values > least if above else values >= least) & (np.isfinite(values) | (values == blank))))
@@ -120,5 +122,3 @@ def per_column(name: str, given: Any, columns: int, least: float, *, above: bool
 
 def _percent(name: str) -> str:
     return " (0.05 is 5 %)" if name.endswith("_pct") or name in ("fees", "slippage") else ""
-
-

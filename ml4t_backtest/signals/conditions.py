@@ -40,12 +40,14 @@ class Indicators:
         if not values:
             raise ValueError("Indicators() got an empty table; give at least one key with its array")
         self._rows: dict[Hashable, int] = {}
-        arrays = []
+        arrays: list[FloatArray] = []
         for key, given in values.items():
             array = _numbers(key, given)
             if arrays and array.shape != arrays[0].shape:
                 first = next(iter(self._rows))
-                raise ValueError(f"Indicators(): {key!r} has the shape {array.shape}, {first!r} has {arrays[0].shape}; they have to be equal")
+                raise ValueError(
+                    f"Indicators(): {key!r} has the shape {array.shape}, {first!r} has {arrays[0].shape}; they have to be equal"
+                )
             self._rows[_plain(key)] = len(arrays)
             arrays.append(array)
         self.values: FloatArray = np.stack(arrays)
@@ -196,4 +198,5 @@ def _numbers(key: Any, given: Any) -> FloatArray:
 
 def _plain(key: Any) -> Hashable:
     """Return a key as plain Python compares it."""
-    return key.item() if isinstance(key, np.generic) else key
+    plain: Hashable = key.item() if isinstance(key, np.generic) else key
+    return plain

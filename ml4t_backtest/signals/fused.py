@@ -95,7 +95,9 @@ def why_not(setting: Setting, bars: Bars) -> str | None:
         "trade_without_volume": not config.trade_without_volume,
         "enforce_sessions": config.enforce_sessions,
         "execution_price 'vwap' without a column": config.price_of_market_orders.value == "vwap" and bars.vwap is None,
-        "prices that are not positive": any(np.nanmin(panel, initial=np.inf) <= 0.0 for panel in (bars.open, bars.high, bars.low, bars.close)),
+        "prices that are not positive": any(
+            np.nanmin(panel, initial=np.inf) <= 0.0 for panel in (bars.open, bars.high, bars.low, bars.close)
+        ),
     }
     reason = next((reason for reason, applies in reasons.items() if applies), None)
     return reason or _odd_costs(_terms(setting).costs)
@@ -124,7 +126,7 @@ class _Account:
         prices = [getattr(bars, name)[0].reshape(shape) for name in ("open", "high", "low", "close", "volume")]
         self.store = Store(Market(bars.times, nothing, nothing, *prices), terms, setting.config.initial_cash)
         if batch.has_rules:
-            table = RuleTable(_NO_PANELS, HostCalls(), terms.tiers, setting.config.trail_hwm_source.value)  # type: ignore[union-attr]
+            table = RuleTable(_NO_PANELS, HostCalls(), terms.tiers, str(getattr(setting.config.trail_hwm_source, "value", "")))
             table.add(RuleChain([StopLoss(0.5), TrailingStop(0.5), TakeProfit(0.5), TimeExit(1)]))
             self.store.set_rules(*table.records())
             self.store.state["rule_set"] = 1
@@ -135,7 +137,12 @@ class _Account:
         job["state_address"], job["bars"] = self.store.address, count
         job["set_count"], job["signal_count"], job["condition_count"] = len(batch.sets), len(batch.signals), len(batch.conditions)
         arrays = {name: getattr(bars, f"{name[:-1]}") for name in ("opens", "highs", "lows", "closes", "volumes")}
-        arrays |= {"vwaps": bars.close if bars.vwap is None else bars.vwap, "outcomes": outcomes, "scratch": self.scratch, "events": self.events}
+        arrays |= {
+            "vwaps": bars.close if bars.vwap is None else bars.vwap,
+            "outcomes": outcomes,
+            "scratch": self.scratch,
+            "events": self.events,
+        }
         arrays |= {name: getattr(batch, name) for name in ("sets", "signals", "conditions", "indicators", "codes", "sizes", "actions")}
         for name, array in arrays.items():
             job[f"{name}_address"] = address_of(array)
@@ -202,5 +209,3 @@ def replay(setting: Setting, bars: Bars, batch: Batch, number: int) -> Store:
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-

@@ -57,7 +57,9 @@ class Plan:
         size: Any = batch.sizes[sets["sizes"]].T if sets["sizes"][0] >= 0 else float(sets["size"][0])
         if sets["sizes"][0] < 0 and (sets["size"] != size).any():
             size = np.broadcast_to(sets["size"], codes.shape)
-        levels = {name: None if math.isinf(sets[name][0]) else float(sets[name][0]) for name in ("stop_pct", "trail_pct", "target_pct")}
+        levels: dict[str, Any] = {
+            name: None if math.isinf(sets[name][0]) else float(sets[name][0]) for name in ("stop_pct", "trail_pct", "target_pct")
+        }
         return SignalStrategy(
             *(codes & bit != 0 for bit in _SIGNALS),
             size=size,
@@ -81,8 +83,8 @@ class Plan:
 class SignalResult:
     """The outcome of `from_signals`: `frame` has a row per column. `result["sharpe"]` is one metric of all columns.
 
-    Nothing is kept per bar: `equity`, `trades` and `result` of a column run it again, in micro- to milliseconds. Columns go by name or number. With
-    `cash_sharing` there is one account, and one row.
+    Nothing is kept per bar: `equity`, `trades` and `result` of a column run it again, in micro- to milliseconds. Columns go by name
+    or number. With `cash_sharing` there is one account, and one row.
     """
 
     def __init__(self, plan: Plan, threads: int | None = None) -> None:
@@ -174,7 +176,16 @@ class SignalResult:
 def _shared_result(plan: Plan) -> BacktestResult:
     """Return the result of one account for all columns. Raises ValueError for numbers that differ by column."""
     sets = plan.batch.sets
-    for name in ("stop_pct", "trail_pct", "target_pct", "max_bars", "initial_cash", "commission_rate", "commission_per_order", "slippage_rate"):
+    for name in (
+        "stop_pct",
+        "trail_pct",
+        "target_pct",
+        "max_bars",
+        "initial_cash",
+        "commission_rate",
+        "commission_per_order",
+        "slippage_rate",
+    ):
         if (sets[name] != sets[name][0]).any():
             raise ValueError(f"{name} differs between columns, but with cash_sharing there is one account; give one number")
     if len(plan.prices.bars.close) != len(sets):

@@ -72,33 +72,34 @@ def from_signals(  # noqa: PLR0913 - the arguments that users of VectorBT know
 ) -> SignalResult:
     """Run entries and exits, each column an account of its own, and return the metrics of all columns.
 
-    close: prices of bars by columns (numpy array, pandas or Polars Series or wide frame), or a `DataFeed`. open, high, low, volume: likewise; without
-    them rules look at the close alone. entries, exits, short_entries, short_exits: booleans, bars by columns. One column of prices serves many
-    columns of signals, one column of signals many of prices.
+    close: prices of bars by columns (numpy array, pandas or Polars Series or wide frame), or a `DataFeed`. open, high, low, volume:
+    likewise; without them rules look at the close alone. entries, exits, short_entries, short_exits: booleans, bars by columns. One
+    column of prices serves many columns of signals, one column of signals many of prices.
 
-    size: of an entry, a number, one per column, or an array of bars by columns (NaN: no entry); inf is all that the account can pay.
-    size_type: "amount", "value", "equity" or "percent", as `SignalStrategy`. fees (fraction of the value), fixed_fees (money per order), slippage
-    (fraction of the price), stop_pct, trail_pct, target_pct (fractions; NaN: none), max_bars, initial_cash (money, 100,000 unless the config says
-    otherwise): numbers, or one per column. Without costs those of the config count.
+    size: of an entry: a number, one per column, or an array of bars by columns (NaN: no entry); inf is all that the account can pay.
+    size_type: "amount", "value", "equity" or "percent", as `SignalStrategy`. fees (fraction of the value), fixed_fees (money per
+    order), slippage (fraction of the price), stop_pct, trail_pct, target_pct (fractions; NaN: none), max_bars, initial_cash (money,
+    100,000 unless the config says otherwise): numbers, or one per column. Without costs those of the config count.
 
-    direction: "longonly", "shortonly" or "both" says what entries and exits mean when short signals are not given. accumulate, upon_long_conflict,
-    upon_short_conflict, upon_dir_conflict, upon_opposite_entry: as `Conflicts`. lock_cash: shorts lock cash. allow_partial: an
-    order that costs too much is cut. size_granularity: 1 for whole units. cash_sharing: one account for all columns, in an engine. freq: distance of
-    bars without times, "1d" unless said otherwise. config: settings, a preset or a `Mode`; the preset "vectorbt" without one. threads: at most so many.
+    direction: "longonly", "shortonly" or "both" says what entries and exits mean when short signals are not given. accumulate,
+    upon_long_conflict, upon_short_conflict, upon_dir_conflict, upon_opposite_entry: as `Conflicts`. lock_cash: shorts lock cash.
+    allow_partial: an order that costs too much is cut. size_granularity: 1 for whole units. cash_sharing: one account for all
+    columns, in an engine. freq: distance of bars without times, "1d" unless said otherwise. config: settings, a preset or a `Mode`;
+    the preset "vectorbt" without one. threads: at most so many.
 
-    VectorBT's names (`init_cash`, `sl_stop`, `sl_trail`, `tp_stop`) are taken, too; docs/signals.md goes through its arguments. Raises TypeError for
-    unknown arguments, ValueError for values, both by name, before anything runs.
+    VectorBT's names (`init_cash`, `sl_stop`, `sl_trail`, `tp_stop`) are taken, too; docs/signals.md goes through its arguments. Raises
+    TypeError for unknown arguments, ValueError for values, both by name, before anything runs.
     """
     given = {name: value for name, value in locals().items() if name not in ("others", "close", *_CONFLICTS)}
     del given["open"]
     conflicts = Conflicts(**{name: others.pop(name) for name in _CONFLICTS if name in others})
     translated = other_names(others, _NAMED)
-    stops = {name: translated.pop(name) for name in ("sl_stop", "sl_trail") if name in translated}
+    stops: dict[str, Any] = {name: translated.pop(name) for name in ("sl_stop", "sl_trail") if name in translated}
     for name, value in translated.items():
         if given.get(name) is not None:
             raise TypeError(f"from_signals() got {name!r} under two names")
         given[name] = value
-    given |= stops
+    given.update(stops)
     stops_of(given)
     prices = read_prices(close, {"open": open, "high": high, "low": low, "volume": volume}, freq)
     return _Reader(prices, given, conflicts).result()
@@ -177,7 +178,8 @@ class _Reader:
             raise ValueError(f"size has the shape {values.shape}, expected a number, one per column, or {bars} bars by columns")
         odd = np.argwhere(values < 0.0)
         if len(odd):
-            raise ValueError(f"size was {values[tuple(odd[0])]:g} at bar {odd[0][0]}, column {odd[0][1]}, expected numbers >= 0; the signals tell the side")
+            where = f"bar {odd[0][0]}, column {odd[0][1]}"
+            raise ValueError(f"size was {values[tuple(odd[0])]:g} at {where}, expected numbers >= 0; the signals tell the side")
         return np.ascontiguousarray(values.T)
 
     def _count(self) -> int:
@@ -220,7 +222,9 @@ class _Reader:
             changes["partial_fills_allowed"] = given["allow_partial"]
         if given["size_granularity"] is not None:
             if given["size_granularity"] != 1.0:
-                raise ValueError(f"size_granularity was {given['size_granularity']!r}, expected 1 (whole units) or None; other lots need a ContractSpec")
+                raise ValueError(
+                    f"size_granularity was {given['size_granularity']!r}, expected 1 (whole units) or None; other lots need a ContractSpec"
+                )
             changes["share_type"] = "integer"
         return config.replace(**changes) if changes else config
 

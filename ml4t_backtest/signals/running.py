@@ -184,12 +184,12 @@ class _Conditions:
             for key in self._rows
             for (left, right, level), (condition, bit) in zip(key, self._bits, strict=True)
         ]
-        batch.conditions = np.array(rows, dtype=[(name, condition_dtype[name]) for name in condition_dtype.names or ()]).view(condition_dtype)
+        batch.conditions = np.array(rows, dtype=[(name, condition_dtype[name]) for name in condition_dtype.names or ()]).view(
+            condition_dtype
+        )
 
 
 def _comparable(sides: tuple[int, int, float]) -> tuple[int, int, float]:
     """Return the sides of a condition so that equal ones compare equal, which NaN does not."""
     left, right, level = sides
     return left, right, 0.0 if right >= 0 else level
-
-

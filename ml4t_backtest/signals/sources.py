@@ -53,7 +53,9 @@ class Sources:
         for name, value in given.items():
             flags, wide = read_flags(name, value)
             if shape is not None and flags.shape != shape:
-                raise ValueError(f"{name} has the shape {flags.shape}, the signals before it {shape} (bars, columns); they have to be equal")
+                raise ValueError(
+                    f"{name} has the shape {flags.shape}, the signals before it {shape} (bars, columns); they have to be equal"
+                )
             shape = flags.shape
             if wide.names is not None:
                 if self.names is not None and self.names != wide.names:
@@ -110,7 +112,8 @@ class Sources:
         if missing:
             raise ValueError(f"parameter {missing[0]!r} has no value; give it: SignalStrategy(..., params={{{missing[0]!r}: ...}})")
         made = [condition.holds(params).astype(np.uint8) * np.uint8(bit) for condition, bit in self.bits()]
-        return np.bitwise_or.reduce(made, axis=0)
+        codes: npt.NDArray[np.uint8] = np.bitwise_or.reduce(made, axis=0)
+        return codes
 
     def _from_arrays(self, column: int | None, assets: Sequence[str]) -> npt.NDArray[np.uint8]:
         matrix: npt.NDArray[np.uint8] = self.matrices  # type: ignore[assignment]

@@ -39,17 +39,18 @@ class SignalStrategy(ArrayStrategy):
     """Follows entries and exits, long and short, with VectorBT's rules for signals that contradict each other.
 
     entries, exits, short_entries, short_exits: each a boolean array or wide frame (bars by assets), or a condition on indicators
-    (`crosses_above(...)`); missing is no signal. A long entry is `entries`, a long exit `exits`. All are arrays, or all are conditions.
+    (`crosses_above(...)`), or several of which any holds; missing is no signal. All are arrays, or all are conditions.
 
-    size: of an entry; infinity is all that the account can pay. It may be an array of bars (by assets), where NaN is no entry. size_type:
-    "amount" (units), "value" (money at the close), "equity" (part of the account value), "percent" (part of what the account can pay, as VectorBT;
-    needs cash_ledger="free_cash"). Infinity needs that ledger too, or `partial_fills_allowed`.
+    size: of an entry; infinity is all that the account can pay. It may be an array of bars (by assets), where NaN is no entry.
+    size_type: "amount" (units), "value" (money at the close), "equity" (part of the account value), "percent" (part of what the
+    account can pay, as VectorBT; needs cash_ledger="free_cash"). Infinity needs that ledger too, or `partial_fills_allowed`.
 
-    stop_pct, trail_pct, target_pct, max_bars: position rules `StopLoss`, `TrailingStop`, `TakeProfit`, `TimeExit`, looked at in this order;
-    None leaves one out. On a bar on which a rule made an order for an asset its signals are dropped.
+    stop_pct, trail_pct, target_pct, max_bars: position rules `StopLoss`, `TrailingStop`, `TakeProfit`, `TimeExit`, looked at in this
+    order; None leaves one out. On a bar on which a rule made an order for an asset its signals are dropped.
 
-    conflicts: how contradictions are settled; see `Conflicts`. call_seq: "default" submits in the order of the assets, "auto" sales before purchases, by their value.
-    column: of signal arrays with several columns the one to follow in a feed of one asset. params: values of the parameters that conditions read.
+    conflicts: how contradictions are settled; see `Conflicts`. call_seq: "default" submits in the order of the assets, "auto" by the
+    value of the orders, sales first. column: of signal arrays with several columns the one to follow in a feed of one asset. params:
+    values of the parameters that conditions read.
 
     Raises TypeError and ValueError that name the argument. Signals trade as the config says; docs/signals.md has the details.
     """
@@ -158,7 +159,9 @@ class SignalStrategy(ArrayStrategy):
         actions[np.isnan(rows.close)] = SignalAction.NOTHING
         if self._orders > before:  # where a rule had its turn, filled or refused, signals are dropped
             actions[store.orders["asset"][before : self._orders]] = SignalAction.NOTHING
-        wanted = [(column, *self._order(column, int(actions[column]), held[column], rows, broker)) for column in np.flatnonzero(actions).tolist()]
+        wanted = [
+            (column, *self._order(column, int(actions[column]), held[column], rows, broker)) for column in np.flatnonzero(actions).tolist()
+        ]
         if self.call_seq == "auto":
             wanted.sort(key=lambda order: order[1] * rows.close[order[0]])
         for column, quantity, only_closes in wanted:
@@ -268,7 +271,9 @@ def _checked_size(size: Any) -> Any:
     values = read_wide("size", size).values
     if (values < 0.0).any():
         bar, column = np.argwhere(values < 0.0)[0].tolist()
-        raise ValueError(f"size was {values[bar, column]:g} at bar {bar}, column {column}, expected numbers >= 0; the signals tell the side")
+        raise ValueError(
+            f"size was {values[bar, column]:g} at bar {bar}, column {column}, expected numbers >= 0; the signals tell the side"
+        )
     return values
 
 
@@ -279,5 +284,3 @@ def _sizes_for(size: Any, shape: tuple[int, int]) -> Any:
     if size.shape not in (shape, (shape[0], 1)):
         raise ValueError(f"size has the shape {size.shape}, the feed has {shape} (bars, assets)")
     return np.broadcast_to(size, shape)
-
-

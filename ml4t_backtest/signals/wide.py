@@ -81,7 +81,7 @@ def _from_polars(name: str, given: Any) -> Wide:
     times, zone = None, None
     if "timestamp" in given.columns:
         axis = time_axis(given, name)
-        times, zone = _ascending(name, axis.times), axis.zone
+        times, zone = _ascending(name, axis.nanoseconds.to_numpy()), axis.zone
         given = given.drop("timestamp")
     try:
         values = given.select(pl.all().cast(pl.Float64)).to_numpy()
@@ -109,5 +109,7 @@ def _from_pandas(name: str, given: Any) -> Wide:
 def _ascending(name: str, times: IntArray) -> IntArray:
     late = np.flatnonzero(np.diff(times) <= 0)
     if len(late):
-        raise ValueError(f"{name}: the time of bar {late[0] + 1} does not come after that of bar {late[0]}; sort the rows, one for each time")
+        raise ValueError(
+            f"{name}: the time of bar {late[0] + 1} does not come after that of bar {late[0]}; sort the rows, one for each time"
+        )
     return times
