@@ -74,7 +74,9 @@ if TYPE_CHECKING:
     from ml4t_backtest.signals import SignalResult, SignalStrategy, from_signals
     from ml4t_backtest.strategies import LongShortStrategy, MeanReversionStrategy, MomentumStrategy, SignalFollowingStrategy
     from ml4t_backtest.strategy import ArrayStrategy, Strategy
-    from ml4t_backtest.studies import Integers, Study, Uniform, optuna_search, random_search, sweep
+    from ml4t_backtest.studies import (
+        CrossValidation, Integers, Study, Uniform, WalkForward, cross_validate, optuna_search, random_search, sweep, walk_forward,
+    )
     from ml4t_backtest.trading_stats import AssetTradingStats
     from ml4t_backtest.types import (
         ExecutionMode, ExecutionPrice, ExitReason, Fill, OrderReason, OrderSide, OrderStatus, OrderType, StopFillMode, StopLevelBasis,
@@ -141,7 +143,7 @@ _HOMES = {
     "signals": "SignalResult SignalStrategy from_signals",
     "strategies": "LongShortStrategy MeanReversionStrategy MomentumStrategy SignalFollowingStrategy",
     "strategy": "ArrayStrategy Strategy",
-    "studies": "Integers Study Uniform optuna_search random_search sweep",
+    "studies": "CrossValidation Integers Study Uniform WalkForward cross_validate optuna_search random_search sweep walk_forward",
     "trading_stats": "AssetTradingStats",
     "types": (
         "ExecutionMode ExecutionPrice ExitReason Fill OrderReason OrderSide OrderStatus OrderType StopFillMode StopLevelBasis "
@@ -151,38 +153,36 @@ _HOMES = {
 
 __all__ = [
     "AccountPolicy", "AccountState", "AccountType", "ActionType", "AdaptiveParticipationLimit", "AllOf", "AnyOf", "ArrayStrategy",
-    "AssetClass", "AssetCommission", "AssetExecutionLimits", "AssetSlippage", "AssetTradingStats", "BacktestAnalyzer",
-    "BacktestConfig", "BacktestEngine", "BacktestExporter", "BacktestResult", "BetaLimit", "BeyondLimit", "BracketPriority",
-    "Broker", "BuyingPowerBasis", "CVaRLimit", "CalendarWindows", "CashAccountPolicy", "ChildActivation", "CombinatorialPurged",
-    "CombinedCommission", "CommissionModel", "CommissionType", "ContractSpec", "CumulativeVolumeShareSlippage", "DailyLossLimit",
-    "DataFeed", "DataFrequency", "Engine", "EntryOrderPriority", "EquityCurve", "ExecutionLimits", "ExecutionMode",
-    "ExecutionPrice", "ExecutionResult", "ExitReason", "ExpandingWindows", "FactorExposureLimit", "Fill", "FillOrdering",
-    "FillTiming", "FixedSlippage", "FuturesCommission", "FuturesSlippage", "Gatekeeper", "GrossExposureLimit", "InitialHwmSource",
-    "Integers", "LateAssetPolicy", "LimitFill", "LimitResult", "LinearImpact", "LongShortStrategy", "MAEMFEAnalyzer",
-    "MakerTakerCommission", "MarginAccountPolicy", "MarginCallCheck", "MarginCallPolicy", "MarketImpactModel", "MaxDrawdownLimit",
-    "MaxExposureLimit", "MaxPositionsLimit", "MeanReversionStrategy", "MissingPricePolicy", "Mode", "MomentumStrategy",
-    "NetExposureLimit", "NoCommission", "NoImpact", "NoLimits", "NoSlippage", "Order", "OrderReason", "OrderSide", "OrderStatus",
-    "OrderType", "PerOrderCommission", "PerOrderPerShareCommission", "PerShareCommission", "PercentageCommission",
-    "PercentageSlippage", "PortfolioLimit", "PortfolioState", "Position", "PositionAction", "PositionRule", "PositionState",
-    "PositiveVolumeLimit", "PowerLawImpact", "RebalanceCadence", "RebalanceClock", "RebalanceConfig", "RebalanceFrequency",
-    "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager", "RollingWindows", "Rows", "RuleChain", "ScaledExit",
-    "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit", "ShortCashPolicy", "SignalExit",
-    "SignalFollowingStrategy", "SignalResult", "SignalStrategy", "SlippageModel", "SlippageType", "SplitAccounting",
-    "SpreadSlippage", "SquareRootImpact", "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "Study",
-    "SubmissionBarRange", "TakeProfit", "TargetWeightExecutor", "TickRounding", "TieredCommission", "TighteningTrailingStop",
-    "TimeExit", "TimeInForce", "Trade", "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource", "TrailStopTiming",
-    "TrailUpdate", "TrailingStop", "TriggerPrice", "UnifiedAccountPolicy", "Uniform", "VaRLimit", "VolatilityStop",
-    "VolatilityTrailingStop", "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WaterMarkSource",
-    "WeightProvider", "align_to_sessions", "apply_margins", "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio",
-    "compute_session_pnl", "deflated_sharpe_ratio", "enrich_trades_with_signals", "filter_to_trading_days",
-    "filter_to_trading_sessions", "from_signals", "generate_trading_minutes", "get_annualization_factor", "get_calendar",
-    "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days",
-    "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs", "list_presets",
-    "list_profiles", "load_contract_specs", "load_margin_table", "max_drawdown", "next_trading_day", "optuna_search",
-    "previous_trading_day", "probabilistic_sharpe_ratio", "probability_of_backtest_overfitting", "purged_k_fold", "random_search",
-    "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick", "run_backtest",
-    "sharpe_ratio", "sortino_ratio", "sweep", "to_equity_dataframe", "to_returns_series", "to_trade_record", "to_trade_records",
-    "unregister_contract_spec", "volatility", "with_indicators",
+    "AssetClass", "AssetCommission", "AssetExecutionLimits", "AssetSlippage", "AssetTradingStats", "BacktestAnalyzer", "BacktestConfig",
+    "BacktestEngine", "BacktestExporter", "BacktestResult", "BetaLimit", "BeyondLimit", "BracketPriority", "Broker", "BuyingPowerBasis",
+    "CVaRLimit", "CalendarWindows", "CashAccountPolicy", "ChildActivation", "CombinatorialPurged", "CombinedCommission",
+    "CommissionModel", "CommissionType", "ContractSpec", "CrossValidation", "CumulativeVolumeShareSlippage", "DailyLossLimit", "DataFeed",
+    "DataFrequency", "Engine", "EntryOrderPriority", "EquityCurve", "ExecutionLimits", "ExecutionMode", "ExecutionPrice",
+    "ExecutionResult", "ExitReason", "ExpandingWindows", "FactorExposureLimit", "Fill", "FillOrdering", "FillTiming", "FixedSlippage",
+    "FuturesCommission", "FuturesSlippage", "Gatekeeper", "GrossExposureLimit", "InitialHwmSource", "Integers", "LateAssetPolicy",
+    "LimitFill", "LimitResult", "LinearImpact", "LongShortStrategy", "MAEMFEAnalyzer", "MakerTakerCommission", "MarginAccountPolicy",
+    "MarginCallCheck", "MarginCallPolicy", "MarketImpactModel", "MaxDrawdownLimit", "MaxExposureLimit", "MaxPositionsLimit",
+    "MeanReversionStrategy", "MissingPricePolicy", "Mode", "MomentumStrategy", "NetExposureLimit", "NoCommission", "NoImpact", "NoLimits",
+    "NoSlippage", "Order", "OrderReason", "OrderSide", "OrderStatus", "OrderType", "PerOrderCommission", "PerOrderPerShareCommission",
+    "PerShareCommission", "PercentageCommission", "PercentageSlippage", "PortfolioLimit", "PortfolioState", "Position", "PositionAction",
+    "PositionRule", "PositionState", "PositiveVolumeLimit", "PowerLawImpact", "RebalanceCadence", "RebalanceClock", "RebalanceConfig",
+    "RebalanceFrequency", "RebalanceMode", "RebalanceResult", "RebalanceSchedule", "RiskManager", "RollingWindows", "Rows", "RuleChain",
+    "ScaledExit", "SectorExposureLimit", "SessionConfig", "ShareType", "SharedVolumeParticipationLimit", "ShortCashPolicy", "SignalExit",
+    "SignalFollowingStrategy", "SignalResult", "SignalStrategy", "SlippageModel", "SlippageType", "SplitAccounting", "SpreadSlippage",
+    "SquareRootImpact", "StatsConfig", "StopFillMode", "StopLevelBasis", "StopLoss", "Strategy", "Study", "SubmissionBarRange",
+    "TakeProfit", "TargetWeightExecutor", "TickRounding", "TieredCommission", "TighteningTrailingStop", "TimeExit", "TimeInForce",
+    "Trade", "TradeAnalyzer", "TradeStatistics", "TradeStatus", "TrailHwmSource", "TrailStopTiming", "TrailUpdate", "TrailingStop",
+    "TriggerPrice", "UnifiedAccountPolicy", "Uniform", "VaRLimit", "VolatilityStop", "VolatilityTrailingStop", "VolatilityVolumeSlippage",
+    "VolumeParticipationLimit", "VolumeShareSlippage", "WalkForward", "WaterMarkSource", "WeightProvider", "align_to_sessions",
+    "apply_margins", "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio", "compute_session_pnl", "cross_validate",
+    "deflated_sharpe_ratio", "enrich_trades_with_signals", "filter_to_trading_days", "filter_to_trading_sessions", "from_signals",
+    "generate_trading_minutes", "get_annualization_factor", "get_calendar", "get_contract_spec", "get_early_closes", "get_holidays",
+    "get_profile_config", "get_schedule", "get_trading_days", "is_market_open", "is_rebalance_timestamp", "is_trading_day",
+    "list_calendars", "list_contract_specs", "list_presets", "list_profiles", "load_contract_specs", "load_margin_table", "max_drawdown",
+    "next_trading_day", "optuna_search", "previous_trading_day", "probabilistic_sharpe_ratio", "probability_of_backtest_overfitting",
+    "purged_k_fold", "random_search", "register_contract_spec", "resolve_rebalance_timestamps", "returns_from_values", "round_to_tick",
+    "run_backtest", "sharpe_ratio", "sortino_ratio", "sweep", "to_equity_dataframe", "to_returns_series", "to_trade_record",
+    "to_trade_records", "unregister_contract_spec", "volatility", "walk_forward", "with_indicators",
 ]
 # fmt: on
 

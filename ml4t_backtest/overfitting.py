@@ -39,6 +39,7 @@ __all__ = [
     "probabilistic_sharpe_ratio",
     "probability_of_backtest_overfitting",
     "return_moments",
+    "trial_performances",
 ]
 
 Values: TypeAlias = Any  # an array, list, or series of numbers
@@ -257,8 +258,7 @@ def _performances(blocks: FloatArray, inside: FloatArray, metric: str | Callable
     """Return the performance of every trial inside and outside, float64[halves, trials] each."""
     if callable(metric):
         return _asked(blocks, inside, metric), _asked(blocks, 1.0 - inside, metric)
-    if metric not in ("sharpe", "mean"):
-        raise ValueError(f"metric was {metric!r}, expected 'sharpe', 'mean' or a function{did_you_mean(str(metric), ('sharpe', 'mean'))}")
+    _check_metric(metric)
     centre = np.mean(blocks, axis=(0, 1))
     apart = blocks - centre
     totals, squares = np.sum(apart, axis=1), np.sum(apart * apart, axis=1)
@@ -276,13 +276,32 @@ def _performances(blocks: FloatArray, inside: FloatArray, metric: str | Callable
 
 
 def _asked(blocks: FloatArray, halves: FloatArray, metric: Callable[[FloatArray], Values]) -> FloatArray:
-    made = np.empty((len(halves), blocks.shape[2]))
-    for row, half in enumerate(halves):
-        answer = np.asarray(metric(blocks[half > 0.0].reshape(-1, blocks.shape[2])), dtype=np.float64)
-        if answer.shape != (blocks.shape[2],) or np.isnan(answer).any():
-            raise ValueError(f"metric returned {answer!r}, expected a number for each of {blocks.shape[2]} trials")
-        made[row] = answer
-    return made
+    return np.array([trial_performances(blocks[half > 0.0].reshape(-1, blocks.shape[2]), metric) for half in halves])
+
+
+def trial_performances(returns: FloatArray, metric: str | Callable[[FloatArray], Values] = "sharpe") -> FloatArray:
+    """Return the performance of every trial, float64[trials].
+
+    metric: "sharpe" (per period, 0 without spread), "mean", or a function of the returns. returns: (observations, trials). Raises
+    ValueError for an unknown metric and for answers that are no number per trial.
+    """
+    if callable(metric):
+        answer: FloatArray = np.asarray(metric(returns), dtype=np.float64)
+        if answer.shape != (returns.shape[1],) or np.isnan(answer).any():
+            raise ValueError(f"metric returned {answer!r}, expected a number for each of {returns.shape[1]} trials")
+        return answer
+    _check_metric(metric)
+    mean = np.asarray(np.mean(returns, axis=0), dtype=np.float64)
+    if metric == "mean":
+        return mean
+    spread = np.std(returns, axis=0, ddof=1)
+    some = spread > _NO_SPREAD
+    return np.where(some, mean / np.where(some, spread, 1.0), 0.0)
+
+
+def _check_metric(metric: str) -> None:
+    if metric not in ("sharpe", "mean"):
+        raise ValueError(f"metric was {metric!r}, expected 'sharpe', 'mean' or a function{did_you_mean(str(metric), ('sharpe', 'mean'))}")
 
 
 def _ranked(inside: FloatArray, outside: FloatArray) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
