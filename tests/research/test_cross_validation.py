@@ -81,7 +81,7 @@ def test_failed_sets_are_left_out_and_other_splitters_have_no_paths() -> None:
         ({"keep": "all"}, TypeError, "got keep; it keeps the account values"),
         ({"grid": {"length": [3]}}, ValueError, "1 sets were completed, expected at least 2"),
         ({"metric": "sharp"}, ValueError, "metric was 'sharp'.*did you mean 'sharpe'"),
-        ({"grid": {"lenght": [3]}}, TypeError, "did you mean 'length'"),
+        ({"grid": {"lengtz": [3]}}, TypeError, "did you mean 'length'"),
         ({"splitter": CombinatorialPurged(50, 2)}, ValueError, "40 bars are too few for 50 groups"),
     ],
 )

@@ -275,9 +275,9 @@ def test_ctrl_c_keeps_the_windows_that_are_finished(late: int) -> None:
         ({"splitter": [Split(0, np.arange(9), np.arange(20, 30))] * 2}, ValueError, "does not come after the one before"),
         ({"grid": {"length": [3], "initial_cash": [1.0]}}, ValueError, "'initial_cash' cannot be a parameter of a walk-forward study"),
         ({"grid": [{"length": 3, "close_at_end": True}]}, ValueError, "'close_at_end' cannot be a parameter"),
-        ({"grid": {"lenght": [3]}}, TypeError, "did you mean 'length'"),
+        ({"grid": {"lengtz": [3]}}, TypeError, "did you mean 'length'"),
         ({"strategy": AboveMean(3)}, TypeError, "state would leak"),
-        ({"exeuctor": "serial"}, TypeError, "no argument 'exeuctor'"),
+        ({"executer": "serial"}, TypeError, "no argument 'executer'"),
     ],
 )
 def test_bad_arguments(change: dict[str, Any], error: type[Exception], message: str) -> None:
