@@ -12,6 +12,8 @@ import numpy as np
 
 from ml4t_backtest.broker import Broker
 from ml4t_backtest.calls import bar_call, call, step
+from ml4t_backtest.compiled import CompiledStrategy
+from ml4t_backtest.compiled.host import CompiledHost
 from ml4t_backtest.config import BacktestConfig, Mode
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.hints import did_you_mean
@@ -59,13 +61,12 @@ class Engine:
     Without a config the settings are: SAME_BAR at the close, no costs, a cash account of 100,000. With a config its
     values hold. Keyword arguments override either; every setting of `BacktestConfig` is one.
 
-    feed (or datafeed): a `DataFeed`. strategy: a `Strategy` or `ArrayStrategy` object. config: a `BacktestConfig`, a preset
-    name or a `Mode`. commission_model, slippage_model, market_impact_model, execution_limits: model objects, objects with
+    feed (or datafeed): a `DataFeed`. strategy: a `Strategy`, `ArrayStrategy` or `CompiledStrategy` object. config: a `BacktestConfig`,
+    a preset name or a `Mode`. commission_model, slippage_model, market_impact_model, execution_limits: model objects, objects with
     `calculate(...)`, or functions compiled with numba. contract_specs: asset to `ContractSpec`. limits: portfolio limits of
-    `ml4t_backtest.risk` that the engine enforces; risk_context: what they read (asset_sectors, asset_betas,
-    factor_loadings). events: frame of dividends, splits and funding (timestamp, asset, kind, value); funding_df: frame of
-    funding rates (timestamp, asset, rate). data: "views" gives bars as lazy mappings, "dict" as fresh plain dicts (slower,
-    for code that changes them).
+    `ml4t_backtest.risk` that the engine enforces; risk_context: what they read (asset_sectors, asset_betas, factor_loadings). events:
+    frame of dividends, splits and funding (timestamp, asset, kind, value); funding_df: frame of funding rates (timestamp, asset, rate).
+    data: "views" gives bars as lazy mappings, "dict" as fresh plain dicts (slower, for code that changes them).
 
     Raises TypeError for arguments of the wrong kind, ValueError for bad settings. Warns (UserWarning) when orders trade
     at a price from before the decision.
@@ -74,7 +75,7 @@ class Engine:
     def __init__(  # noqa: PLR0913 - the published constructor
         self,
         feed: DataFeed | None = None,
-        strategy: Strategy | ArrayStrategy | None = None,
+        strategy: Strategy | ArrayStrategy | CompiledStrategy | None = None,
         config: BacktestConfig | Mode | str | None = None,
         *,
         commission_model: object | None = None,
@@ -118,12 +119,14 @@ class Engine:
         self._started = False
 
     @classmethod
-    def from_config(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy, config: BacktestConfig, **keywords: Any) -> Engine:
+    def from_config(
+        cls, feed: DataFeed, strategy: Strategy | ArrayStrategy | CompiledStrategy, config: BacktestConfig, **keywords: Any
+    ) -> Engine:
         """Build an engine from a config; keywords as the constructor."""
         return cls(feed, strategy, config, **keywords)
 
     @classmethod
-    def from_mode(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy, mode: Mode | str, **keywords: Any) -> Engine:
+    def from_mode(cls, feed: DataFeed, strategy: Strategy | ArrayStrategy | CompiledStrategy, mode: Mode | str, **keywords: Any) -> Engine:
         """Build an engine from a preset; keywords as the constructor."""
         return cls(feed, strategy, mode, **keywords)
 
@@ -160,14 +163,10 @@ class Engine:
             raise RuntimeError("this engine has run already; its outcome is engine.result. Make a new Engine (and strategy) to run again")
         self._started = True
         try:
-            self.strategy.on_start(self.broker)
-            if isinstance(self.strategy, ArrayStrategy):
-                self._run_arrays(self.strategy, progress=progress)
+            if isinstance(self.strategy, CompiledStrategy):
+                self._run_compiled(self.strategy, progress=progress)
             else:
-                self._run_bars(self.strategy, progress=progress)
-            self._finish_bar(last=True)
-            self.broker._book.sync()
-            self.strategy.on_end(self.broker)
+                self._run_turns(self.strategy, progress=progress)
         except KeyboardInterrupt:
             self._stop("interrupted")
             bars = self._store.bar + 1
@@ -182,6 +181,26 @@ class Engine:
 
     def _make_result(self, status: str) -> BacktestResult:
         return BacktestResult(self._store, self._panels, self.config, status, limit_names=self.limit_names, skipped_bars=self.skipped_bars)
+
+    def _run_compiled(self, strategy: CompiledStrategy, *, progress: bool) -> None:
+        """Let a compiled strategy run; the host has control only where the kernels ask for something."""
+        host = CompiledHost(strategy, self._store, self._panels, self.broker)
+        self.broker._read_on_demand()
+        host.start()
+        host.run(bars_with_progress(self._panels.bars, progress=progress))
+        self._finish_bar(last=True)
+        self.broker._book.sync()
+
+    def _run_turns(self, strategy: Strategy | ArrayStrategy, *, progress: bool) -> None:
+        """Give a Python strategy its turns: at the start, on every bar, at the end."""
+        strategy.on_start(self.broker)
+        if isinstance(strategy, ArrayStrategy):
+            self._run_arrays(strategy, progress=progress)
+        else:
+            self._run_bars(strategy, progress=progress)
+        self._finish_bar(last=True)
+        self.broker._book.sync()
+        strategy.on_end(self.broker)
 
     def _run_bars(self, strategy: Strategy, *, progress: bool) -> None:
         """Loop over the bars for a per-asset strategy: one kernel call and one call of the strategy per bar."""
@@ -300,20 +319,20 @@ def _settings_of(config: BacktestConfig | Mode | str | None, settings: dict[str,
     return base.replace(**given) if given else base
 
 
-def _checked_strategy(strategy: object) -> Strategy | ArrayStrategy:
+def _checked_strategy(strategy: object) -> Strategy | ArrayStrategy | CompiledStrategy:
     """Return the strategy. Raises TypeError for what is none."""
-    if isinstance(strategy, (Strategy, ArrayStrategy)):
+    if isinstance(strategy, (Strategy, ArrayStrategy, CompiledStrategy)):
         return strategy
     if strategy is None:
         raise TypeError("Engine() needs a strategy: Engine(feed, strategy)")
     if isinstance(strategy, type):
         raise TypeError(f"strategy was the class {strategy.__name__}, expected an object: {strategy.__name__}()")
-    raise TypeError(f"strategy was a {type(strategy).__name__}, expected a Strategy or ArrayStrategy object")
+    raise TypeError(f"strategy was a {type(strategy).__name__}, expected a Strategy, ArrayStrategy or CompiledStrategy object")
 
 
 def run_backtest(
     prices: FrameLike,
-    strategy: Strategy | ArrayStrategy,
+    strategy: Strategy | ArrayStrategy | CompiledStrategy,
     signals: FrameLike | None = None,
     context: FrameLike | None = None,
     config: BacktestConfig | Mode | str | None = None,

@@ -12,27 +12,52 @@ Python.
 from __future__ import annotations
 
 from .cache import COMPILED, cache_folder, source_digest
-from .calling import address_of_entry, call_entry, call_function, external, function_at, kernel_at
+from .calling import address_of_entry, call_entry, call_entry_from_python, call_function, external, function_at, kernel_at
 from .compiling import array_kernel, bind, entry, kernel, long_entry
 from .linking import layout
 from .memory import array_at, plain_array_at
+from .strategies import (
+    Strategy,
+    address_in,
+    compile_strategy,
+    external_call,
+    is_compiled,
+    named_reading,
+    plain_context,
+    reading,
+    shared,
+    uncompiled,
+    verb,
+)
 
 __all__ = [
     "COMPILED",
+    "Strategy",
+    "address_in",
     "address_of_entry",
     "array_at",
     "array_kernel",
     "bind",
     "cache_folder",
     "call_entry",
+    "call_entry_from_python",
     "call_function",
+    "compile_strategy",
     "entry",
     "external",
+    "external_call",
     "function_at",
+    "is_compiled",
     "kernel",
     "kernel_at",
     "layout",
     "long_entry",
+    "named_reading",
     "plain_array_at",
+    "plain_context",
+    "reading",
+    "shared",
     "source_digest",
+    "uncompiled",
+    "verb",
 ]

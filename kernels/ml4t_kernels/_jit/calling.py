@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from .cache import COMPILED, own_cache
 from .compiling import OPTIONS, bind, kernel
 
-__all__ = ["address_of_entry", "call_entry", "call_function", "external", "function_at", "kernel_at"]
+__all__ = ["address_of_entry", "call_entry", "call_entry_from_python", "call_function", "external", "function_at", "kernel_at"]
 
 if COMPILED:
 
@@ -84,8 +84,8 @@ def address_of_entry(function: Callable[..., Any], signature: str) -> int:
 class external:  # noqa: N801 - reads as a function where it is used
     """An entry as compiled code of the user calls it: by its address, so that nothing of the ledger is compiled again.
 
-    `external(entry.submit, "int64(int64,...)")` can be called from Python and from functions compiled with numba. The entry is
-    compiled or loaded when the first caller is.
+    `external(entry.submit, "int64(int64,...)")` takes its arguments as one tuple, from Python; its `compiled` form does from functions
+    compiled with numba. The entry is compiled or loaded when the first caller is.
     """
 
     def __init__(self, function: Callable[..., Any], signature: str) -> None:
@@ -94,10 +94,11 @@ class external:  # noqa: N801 - reads as a function where it is used
         self._bound: Callable[..., Any] | None = None
         self.compiled = self._intrinsic() if COMPILED else self
 
-    def __call__(self, *arguments: Any) -> Any:
-        if self._bound is None:
-            self._bound = bind(self.function, self.signature)
-        return self._bound(*arguments)
+    def __call__(self, arguments: tuple[Any, ...]) -> Any:
+        bound = self._bound
+        if bound is None:
+            bound = self._bound = bind(self.function, self.signature)
+        return bound(*arguments)
 
     def _intrinsic(self) -> Any:
         kinds, result = sigutils.normalize_signature(self.signature)  # type: ignore[no-untyped-call]
@@ -113,7 +114,7 @@ class external:  # noqa: N801 - reads as a function where it is used
 
             return result(arguments), codegen
 
-        return intrinsic(call)
+        return cast("Any", intrinsic)(call)
 
 
 def function_at(function: Callable[..., float]) -> tuple[int, object]:
@@ -149,3 +150,14 @@ def kernel_at(function: Callable[..., float]) -> int:
 
 
 _KERNELS: dict[Any, Any] = {}  # what stands behind the addresses that were given out
+
+
+if COMPILED:
+
+    def _called(address: int, state: int) -> int:
+        return call_entry(address, state)
+
+    # `call_entry` for callers in Python; what the code at the address raises is raised.
+    call_entry_from_python = cast("Callable[[int, int], int]", numba.njit(_called))  # pyright: ignore[reportCallIssue]
+else:
+    call_entry_from_python = call_entry

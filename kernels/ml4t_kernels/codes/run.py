@@ -11,6 +11,7 @@ __all__ = [
     "HostRequest",
     "LimitAction",
     "LimitKind",
+    "Refusal",
     "RuleKind",
     "Stage",
     "StepStatus",
@@ -143,3 +144,37 @@ class HostRequest(IntEnum):
     SET_RULE = 4  # number of the rule or -1, asset or -1, 1 for its present position only
     SET_INPUT = 5  # asset, number of the input, value
     RUN_PASS = 6
+
+
+class Refusal(IntEnum):
+    """What is wrong with something that a compiled strategy asks for; verbs return it with a minus."""
+
+    HOST_FAILED = 1
+    UNKNOWN_ASSET = 2
+    UNKNOWN_ORDER = 3
+    UNKNOWN_TYPE = 4
+    BAD_QUANTITY = 5
+    BAD_PRICE = 6
+    BAD_WEIGHT = 7
+    BAD_VALUE = 8
+    BAD_FRACTION = 9
+    BAD_CASH_FRACTION = 10
+    BAD_DISPLAYED = 11
+    BAD_TRAIL = 12
+    BAD_GOOD_TILL = 13
+    NEEDS_LIMIT = 14
+    NEEDS_STOP = 15
+    NEEDS_TRAIL = 16
+    TAKES_NO_LIMIT = 17
+    TAKES_NO_STOP = 18
+    TAKES_NO_TRAIL = 19
+    ALL_IS_PLAIN = 20
+    NOT_FREE_CASH = 21
+    BAD_BRACKET = 22
+    BAD_UPDATE = 23
+    FILLED_ALREADY = 24
+    NO_QUANTITY = 25
+    WRONG_LENGTH = 26
+    SHORT_WINDOW = 27
+    BEFORE_START = 28
+    UNKNOWN_SIGNAL = 29
