@@ -116,6 +116,7 @@ class Engine:
         self._store = Store(lower_market(self._panels, self.config), terms, self.config.initial_cash)
         self.broker = Broker(self._store, self._panels, self.config, hosts, contract_specs)
         self._result: BacktestResult | None = None
+        self.strategy_arrays: dict[str, Any] = {}  # a compiled strategy's own arrays, as its run left them
         self._started = False
 
     @classmethod
@@ -185,6 +186,7 @@ class Engine:
     def _run_compiled(self, strategy: CompiledStrategy, *, progress: bool) -> None:
         """Let a compiled strategy run; the host has control only where the kernels ask for something."""
         host = CompiledHost(strategy, self._store, self._panels, self.broker)
+        self.strategy_arrays = host.arrays
         self.broker._read_on_demand()
         host.start()
         host.run(bars_with_progress(self._panels.bars, progress=progress))

@@ -92,7 +92,7 @@ def market(address: int, asset: int, quantity: float, reduce_only: int) -> int:
         return -Refusal.BAD_QUANTITY.value
     if reduce_only == 1:
         held = ledger.positions[asset]["quantity"]
-        if held * quantity < 0.0:
+        if held != 0.0 and (held > 0.0) != (quantity > 0.0):
             return finished(address, place(address, asset, -held, host["exits_reduce_only"]))
         return orders.NO_ORDER
     return cash_percent(address, asset, 1.0 if quantity > 0.0 else -1.0)

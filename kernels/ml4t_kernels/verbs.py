@@ -345,7 +345,7 @@ def _wrong_update(order: Record, quantity: float, limit_price: float, stop_price
 def update_order(
     address: int, order_id: int, quantity: float, limit_price: float, stop_price: float, trail_amount: float, trail_percent: float
 ) -> int:
-    """Change a pending order (order_id: from 1); the rest are arguments of `orders.update`. Returns 1, or 0 when it is no longer pending."""
+    """Change a pending order (order_id: from 1); the rest are arguments of `orders.update`. Returns 1, or 0 when it is not pending."""
     ledger, host = ledger_at(address), host_at(address)
     if not 1 <= order_id <= ledger.state[0]["order_count"]:
         return -Refusal.UNKNOWN_ORDER.value

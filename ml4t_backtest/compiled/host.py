@@ -64,6 +64,11 @@ class CompiledHost:
         self._program = None if self._is_plain else self._compiled()
 
     @property
+    def arrays(self) -> dict[str, Any]:
+        """The strategy's own arrays, of this run."""
+        return {} if self._memory is None else dict(self._memory._asdict())
+
+    @property
     def _is_plain(self) -> bool:
         """Whether the strategy runs uncompiled."""
         from ml4t_kernels._jit import COMPILED

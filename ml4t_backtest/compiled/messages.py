@@ -69,12 +69,24 @@ def compile_error(
     plain = getattr(function, "py_func", function)
     source = inspect.getsourcefile(plain) or plain.__code__.co_filename
     lines = [int(line) for file, line in re.findall(r'File "([^"]+)", line (\d+)', details) if _same_file(file, source)]
+    lines = lines or _lines_with(plain, re.search(r"name '(\w+)' is not defined", details))
     where = f"{source}, line {lines[-1]}" if lines else source
     shown = linecache.getline(source, lines[-1]).strip() if lines else ""
     return StrategyCompileError(
         f"{plain.__name__} does not compile. {where}" + (f": `{shown}`\n" if shown else "\n") + _reason(details, signals, inputs, verbs),
         details,
     )
+
+
+def _lines_with(function: Any, name: re.Match[str] | None) -> list[int]:
+    """Return the number of the first line of a function that has a name, for errors that do not say where they are."""
+    if name is None:
+        return []
+    try:
+        text, first = inspect.getsourcelines(function)
+    except OSError:
+        return []
+    return [number for number, line in enumerate(text, first) if re.search(rf"\b{name[1]}\b", line)][:1]
 
 
 def _same_file(file: str, source: str) -> bool:

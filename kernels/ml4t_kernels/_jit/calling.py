@@ -92,13 +92,15 @@ class external:  # noqa: N801 - reads as a function where it is used
         self.function = function
         self.signature = signature
         self._bound: Callable[..., Any] | None = None
+        kinds, _ = sigutils.normalize_signature(signature)  # type: ignore[no-untyped-call]
+        self._casts = [float if isinstance(kind, types.Float) else int for kind in kinds]
         self.compiled = self._intrinsic() if COMPILED else self
 
     def __call__(self, arguments: tuple[Any, ...]) -> Any:
         bound = self._bound
         if bound is None:
             bound = self._bound = bind(self.function, self.signature)
-        return bound(*arguments)
+        return bound(*(cast_to(value) for cast_to, value in zip(self._casts, arguments, strict=True)))
 
     def _intrinsic(self) -> Any:
         kinds, result = sigutils.normalize_signature(self.signature)  # type: ignore[no-untyped-call]
@@ -112,7 +114,7 @@ class external:  # noqa: N801 - reads as a function where it is used
                 answer = _native_call(context, builder, address, result, kinds, wanted)
                 return context.get_dummy_value() if result == types.none else answer
 
-            return result(arguments), codegen
+            return cast("Any", result)(arguments), codegen
 
         return cast("Any", intrinsic)(call)
 
