@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import array_at, kernel, layout, long_entry
+from .addresses import bar_at, ledger_at
 from .codes import CommissionKind, SlippageKind, Stage, StepStatus
 from .dtypes import (
     Record,
@@ -25,7 +26,6 @@ from .dtypes import (
     set_dtype,
     signal_dtype,
 )
-from .entry import _bar_at, _ledger_at
 from .ledger import Ledger
 from .rules import RuleBook
 from .signals_bar import forget_orders, tally, work
@@ -135,7 +135,7 @@ def _run_set(
         if len(sizes) > 0:
             size = sizes[bar]
         state["bar"], state["row"] = bar, bar
-        now = _bar_at(address)
+        now = bar_at(address)
         state["time"] = now.record[0]["time"]
         status = work(ledger, now, book, actions_on(actions, tape.codes[bar]), size, chosen["size_kind"], special)
         if status != StepStatus.OK:
@@ -206,12 +206,12 @@ def run_signals(address: int, first: int, last: int) -> int:
     Returns `last`; or, with what the host has to do in its `status`, the set that has to run anew.
     """
     job = array_at(address, 1, _JOB)[0]
-    return _run(job["state_address"], first, last, _ledger_at(job["state_address"]), job, None)
+    return _run(job["state_address"], first, last, ledger_at(job["state_address"]), job, None)
 
 
 @long_entry
 def run_signals_specially(address: int, first: int, last: int) -> int:
     """Do as `run_signals` where special settings are on (address, first, last: as there)."""
     job = array_at(address, 1, _JOB)[0]
-    ledger = _ledger_at(job["state_address"])
+    ledger = ledger_at(job["state_address"])
     return _run(job["state_address"], first, last, ledger, job, ledger.params[0])
