@@ -153,7 +153,7 @@ def test_a_request_that_fails_is_raised_as_it_is() -> None:
 
 
 def misspelled(ctx, params):
-    if ctx.positon(0) == 0.0:
+    if ctx.positions(0) == 0.0:
         pass
 
 
@@ -184,7 +184,7 @@ def text_and_number(ctx, params):
 @pytest.mark.parametrize(
     ("function", "line", "reason"),
     [
-        (misspelled, "if ctx.positon(0) == 0.0:", "ctx has no 'positon'; did you mean 'position'?"),
+        (misspelled, "if ctx.positions(0) == 0.0:", "ctx has no 'positions'; did you mean 'position'?"),
         (no_signal, 'if ctx.signal("momentun")[0] > 0.0:', "there is no signal 'momentun', only 'momentum'; did you mean 'momentum'?"),
         (no_parameter, "if params.fastt > 0:", "'fastt'"),
         (no_name, "if nowhere > 0:", "'nowhere'"),
