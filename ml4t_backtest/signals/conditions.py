@@ -8,8 +8,9 @@ A thousand parameter sets read the same table; no set has a column of signals of
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,12 @@ class Indicators:
             raise KeyError(f"no indicator {key!r} in the table, only {shortened(map(str, self._rows))}{hint}")
         return row
 
+    def between(self, first: int, last: int) -> Indicators:
+        """Return the table of the bars from `first` to before `last`."""
+        made = copy.copy(self)
+        made.values = np.ascontiguousarray(self.values[:, first:last])
+        return made
+
     def __repr__(self) -> str:
         return f"Indicators({len(self)} of shape {self.values.shape[1:]}: {shortened(map(str, self._rows))})"
 
@@ -122,6 +129,13 @@ class Condition:
         for side in (self.left, self.right):
             if isinstance(side, Choice):
                 yield side.table
+
+    def reading(self, tables: Mapping[int, Indicators]) -> Condition:
+        """Return the condition over other tables, which are given by the `id` of those that they stand for."""
+        right = self.right
+        if isinstance(right, Choice):
+            right = replace(right, table=tables[id(right.table)])
+        return replace(self, left=replace(self.left, table=tables[id(self.left.table)]), right=right)
 
     def level(self, params: Mapping[str, Any]) -> float:
         """Return the level for a parameter set, NaN without one. Raises ValueError for what is no finite number."""

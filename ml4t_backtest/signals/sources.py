@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,6 +74,15 @@ class Sources:
         """Return the distinct tables that conditions read."""
         found = {id(table): table for listed in self.conditions.values() for one in listed for table in one.tables()}
         return list(found.values())
+
+    def between(self, first: int, last: int) -> Sources:
+        """Return the signals of the bars from `first` to before `last`."""
+        made = copy.copy(self)
+        if made.matrices is not None:
+            made.matrices = np.ascontiguousarray(made.matrices[first:last])
+        tables = {id(table): table.between(first, last) for table in self.tables()}
+        made.conditions = {name: tuple(one.reading(tables) for one in listed) for name, listed in self.conditions.items()}
+        return made
 
     def parameters(self) -> list[str]:
         """Return the names of the parameters that conditions read, in order of first use."""

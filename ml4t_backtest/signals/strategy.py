@@ -108,6 +108,14 @@ class SignalStrategy(ArrayStrategy):
         made._check_kinds()
         return made
 
+    def between(self, first: int, last: int) -> SignalStrategy:
+        """Return the strategy for a feed of the bars from `first` to before `last`: signals, tables and sizes per bar are cut to them."""
+        made = copy.copy(self)
+        made.sources = self.sources.between(first, last)
+        size = self.params["size"]
+        made.params = {**self.params, "size": size[first:last] if isinstance(size, np.ndarray) else size}
+        return made
+
     def _take(self, values: dict[str, Any], where: str) -> None:
         for name, value in values.items():
             if name not in self.params:

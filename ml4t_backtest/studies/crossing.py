@@ -71,8 +71,9 @@ def cross_validate(
 
 def _returns(study: Study, sets: IntArray, cash: FloatArray) -> FloatArray:
     """Return the returns of every set per bar, float64[bars, sets]; the first is against the initial cash."""
-    curves = [study._block.kept[number].equity for number in sets.tolist()]
-    lengths = {0 if curve is None else len(curve) for curve in curves}
+    kept = [study._block.kept[number].equity for number in sets.tolist()]
+    curves = [np.zeros(0) if curve is None else curve for curve in kept]
+    lengths = {len(curve) for curve in curves}
     if len(lengths) > 1:
         raise ValueError(f"the sets ran over different numbers of bars ({sorted(lengths)}); 'enforce_sessions' cannot be in grid")
     columns = [returns_from_values(np.concatenate([[start], curve])) for start, curve in zip(cash, curves, strict=True)]

@@ -13,6 +13,7 @@ import numpy as np
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.progress import counter
 from ml4t_backtest.splitting import Split
+from ml4t_backtest.studies.makers import read_strategy
 from ml4t_backtest.studies.runners import EngineRunner
 from ml4t_backtest.studies.searching import OptunaSearch
 from ml4t_backtest.studies.stitching import Piece, unsold
@@ -145,11 +146,17 @@ class _Walk:
         grid = _many(self.grid(split)) if callable(self.grid) else self.grid
         folder = None if self.resume is None else self.resume / f"window-{split.number:04}"
         options = {**self.options, **self._events(self.options, first, last)}
-        study = sweep(self.feed.between(first, last), self.strategy, grid, progress=False, resume=folder, **options)
+        study = sweep(self.feed.between(first, last), self._strategy_of(first, last), grid, progress=False, resume=folder, **options)
         if study.status == "interrupted":
             raise KeyboardInterrupt
         _refuse_ours(study.parameters)
         return study
+
+    def _strategy_of(self, first: int, last: int) -> Any:
+        """Return the strategy for some bars: one that holds arrays of the whole feed cuts them."""
+        if hasattr(self.strategy, "between") and not isinstance(self.strategy, type):
+            return self.strategy.between(first, last)
+        return self.strategy
 
     def _chosen(self, study: Study, split: Split) -> dict[str, Any]:
         try:
@@ -165,7 +172,8 @@ class _Walk:
         task = study._task
         config = task.config.replace(close_at_end=True, **({} if self.cash is None else {"initial_cash": self.cash}))
         keywords = {**task.keywords, **self._events(self.options, first, last)}
-        task = replace(task, feed=self.feed.between(first, last), config=config, keywords=keywords, keep=frozenset())
+        maker = read_strategy(self._strategy_of(first, last))
+        task = replace(task, feed=self.feed.between(first, last), maker=maker, config=config, keywords=keywords, keep=frozenset())
         runner = _TestRunner(task, int(self.feed.panels.times[begin]))
         try:
             return runner.result(chosen), runner.muted
