@@ -5,7 +5,9 @@ The one file that imports `distributed`; it is imported when a study is given a 
 
 from __future__ import annotations
 
+import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -16,11 +18,13 @@ from ml4t_backtest.studies.shipping import pack, runner_of
 from ml4t_backtest.studies.workers import forget, remember, run_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ml4t_backtest.studies.runners import Task
 
 __all__ = ["Carrier", "Cluster"]
+
+_ATTEMPTS, _PAUSE = 5, 1.0
 
 
 class Carrier(WorkerPlugin):
@@ -53,7 +57,8 @@ class Cluster(Pool):
         _check_workers(client)
         self._token = f"ml4t-sweep-{uuid.uuid4().hex}"
         parcel = pack(task)
-        client.register_plugin(Carrier(self._token, parcel.header, parcel.block()))
+        carrier = Carrier(self._token, parcel.header, parcel.block())
+        _patiently(lambda: client.register_plugin(carrier))
 
     @property
     def workers(self) -> int:
@@ -71,7 +76,18 @@ class Cluster(Pool):
 
     def close(self, *, at_once: bool) -> None:  # noqa: ARG002 - chunks that nobody waits for are cancelled by Dask
         """Take the task from the workers."""
-        self._client.unregister_worker_plugin(self._token)
+        with suppress(OSError):  # a worker died this moment, and the task with it
+            self._client.unregister_worker_plugin(self._token)
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """Ask all workers for something; again, when one of them dies in the middle of it."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return ask()
+        except OSError:  # what Dask raises for lost connections
+            time.sleep(_PAUSE)
+    return ask()
 
 
 def _check_workers(client: Any) -> None:
@@ -87,7 +103,7 @@ def _check_workers(client: Any) -> None:
             return f"cannot import ml4t_backtest ({error})"
         return str(ml4t_backtest.__version__)
 
-    found: dict[str, str] = client.run(look)
+    found: dict[str, str] = _patiently(lambda: client.run(look))
     if not found:
         raise RuntimeError("the Dask cluster has no workers (yet): client.wait_for_workers(1)")
     for worker, version in found.items():

@@ -74,7 +74,7 @@ def read_strategy(strategy: Any) -> Maker:
 
 def _own_names(strategy: Any) -> list[str]:
     """Return the parameters of an object with `with_params`: its `parameter_names`, or the keys of its `params`."""
-    names = getattr(strategy, "parameter_names", None)
+    names: Any = getattr(strategy, "parameter_names", None)
     if names is None:
         names = getattr(strategy, "params", None)
     if names is None or isinstance(names, str) or not hasattr(names, "__iter__"):

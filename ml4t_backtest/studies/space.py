@@ -251,11 +251,12 @@ def values_of(name: str, given: Any) -> list[Any]:
         raise TypeError(f"grid[{name!r}] was a {type(given).__name__}, expected a list: its order is that of the rows")
     if isinstance(given, (str, bytes, type)) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         given = [given]
-    elif hasattr(given, "to_list"):
-        given = given.to_list()
-    if getattr(given, "ndim", 1) != 1:
-        raise ValueError(f"grid[{name!r}] has {given.ndim} dimensions, expected one list of values")
-    values = [value.item() if isinstance(value, np.generic) else value for value in given]
+    listed: Any = given
+    if hasattr(listed, "to_list"):
+        listed = listed.to_list()
+    if getattr(listed, "ndim", 1) != 1:
+        raise ValueError(f"grid[{name!r}] has {listed.ndim} dimensions, expected one list of values")
+    values = [value.item() if isinstance(value, np.generic) else value for value in listed]
     if not values:
         raise ValueError(f"grid[{name!r}] is empty, expected at least one value")
     return values

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,26 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.skipif(sys.platf
 GRID = {"fast": [2, 3, 4, 5], "slow": [7, 9]}
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+@contextmanager
+def local_client() -> Iterator[Any]:
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
         distributed.Client(local) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with local_client() as made:
+        yield made
+
+
+@pytest.fixture
+def mortal() -> Iterator[Any]:
+    """Give a cluster whose workers may be killed."""
+    with local_client() as made:
+        yield made
 
 
 def rows_of(study: Study) -> pl.DataFrame:
@@ -57,10 +71,10 @@ def test_the_data_travels_once_per_worker(client: Any, monkeypatch: pytest.Monke
         return submit(self, numbers, sets)
 
     monkeypatch.setattr(cluster_room.Cluster, "submit", watch)
-    feed = feed_of(bars=5_000)
-    study = sweep(feed, Crossing, {"fast": range(2, 42)}, executor=client)
-    assert len(study) == 40
-    assert max(submitted) < 10_000 < feed.panels.prices["close"].nbytes
+    feed = feed_of(bars=2_000)
+    study = sweep(feed, Crossing, {"fast": range(2, 10)}, executor=client)
+    assert len(study) == 8
+    assert max(submitted) < 5_000 < feed.panels.prices["close"].nbytes
 
     def left() -> int:
         from ml4t_backtest.studies import workers
@@ -70,30 +84,45 @@ def test_the_data_travels_once_per_worker(client: Any, monkeypatch: pytest.Monke
     assert set(client.run(left).values()) == {0}
 
 
-def test_a_killed_worker_loses_nothing(client: Any) -> None:
-    victims = list(client.run(os.getpid).values())
+def test_a_killed_worker_loses_nothing(mortal: Any) -> None:
+    victims = list(mortal.run(os.getpid).values())
 
     def kill() -> None:
-        time.sleep(0.7)
+        while not any(mortal.processing().values()):
+            time.sleep(0.01)
+        time.sleep(0.2)
         os.kill(victims[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()
     grid = {"fast": range(2, 62), "seconds": [0.05]}
-    study = sweep(feed_of(), Slow, grid, executor=client)
+    study = sweep(feed_of(), Slow, grid, executor=mortal)
     thread.join()
     assert study.status == "completed"
     expected = sweep(feed_of(), Slow, {**grid, "seconds": [0.0]}, executor="serial")
     assert rows_of(study).drop("param_seconds").equals(rows_of(expected).drop("param_seconds"))
-    client.wait_for_workers(2)
-    assert victims[0] not in client.run(os.getpid).values()
+    assert victims[0] not in mortal.run(os.getpid).values()
 
 
-def test_a_set_that_kills_its_workers_is_a_row(client: Any) -> None:
-    study = sweep(feed_of(), Deadly, {"fast": [3, 5, 6], "seconds": [0.0]}, executor=client)
+def test_a_worker_that_dies_while_the_task_travels(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_room, "_PAUSE", 0.01)
+    failures = iter([distributed.comm.core.CommClosedError("gone"), None])
+    plain = client.register_plugin
+
+    def register(plugin: Any) -> Any:
+        error = next(failures)
+        if error is not None:
+            raise error
+        return plain(plugin)
+
+    monkeypatch.setattr(client, "register_plugin", register)
+    assert len(sweep(feed_of(), Crossing, {"fast": [3]}, executor=client)) == 1
+
+
+def test_a_set_that_kills_its_workers_is_a_row(mortal: Any) -> None:
+    study = sweep(feed_of(), Deadly, {"fast": [3, 5, 6], "seconds": [0.0]}, executor=mortal)
     assert study.frame["status"].to_list() == ["completed", "failed", "completed"]
     assert "KilledWorker" in study.frame["error"][1]
-    client.wait_for_workers(2)
 
 
 def test_a_worker_without_the_package(client: Any) -> None:
