@@ -12,6 +12,7 @@ import rows_data
 import rows_kernel
 import rows_loop
 import rows_start
+import rows_sweep
 from report import Row, as_text, versions, write_json
 from setting import Published, Setting
 from speed import slowness
@@ -34,6 +35,7 @@ GROUPS: dict[str, Callable[[Setting], list[Row]]] = {
     "ingest": rows_data.ingest,
     "ingest_large": rows_data.ingest_large,
     "memory": rows_data.memory,
+    "sweep": rows_sweep.sweeps,
 }
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -72,6 +72,8 @@ class Engine:
     at a price from before the decision.
     """
 
+    _buffers: ClassVar[dict[str, int]] = {}  # how the store starts, where not as usual
+
     def __init__(  # noqa: PLR0913 - the published constructor
         self,
         feed: DataFeed | None = None,
@@ -113,7 +115,7 @@ class Engine:
             raise TypeError(f"limits was {limits!r}, expected a list of portfolio limits: limits=[{type(limits).__name__}(...)]")
         extras = Extras(contract_specs, events, funding_df, tuple(limits), risk_context)
         terms, self.limit_names = lower_terms(self.config, self._panels, costs, extras, hosts)
-        self._store = Store(lower_market(self._panels, self.config), terms, self.config.initial_cash)
+        self._store = Store(lower_market(self._panels, self.config), terms, self.config.initial_cash, **self._buffers)
         self.broker = Broker(self._store, self._panels, self.config, hosts, contract_specs)
         self._result: BacktestResult | None = None
         self.strategy_arrays: dict[str, Any] = {}  # a compiled strategy's own arrays, as its run left them

@@ -14,7 +14,7 @@ def address_of(array: npt.NDArray[Any]) -> int:
     """Return the address of the first item of an array. Raises ValueError for one that is not C-contiguous."""
     if not array.flags.c_contiguous:
         raise ValueError("kernels take C-contiguous arrays only")
-    return int(array.__array_interface__["data"][0])
+    return array.ctypes.data  # for records a tenth of the time of __array_interface__, which spells out all fields
 
 
 def view_of(array: npt.NDArray[Any]) -> memoryview[Any]:

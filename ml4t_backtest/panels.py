@@ -127,6 +127,11 @@ class Panels:
         return {asset: column for column, asset in enumerate(self.assets)}
 
     @cached_property
+    def lowered(self) -> dict[Any, Any]:
+        """What `lowering` made of these panels, by the settings that it depends on: runs over one feed share it."""
+        return {}
+
+    @cached_property
     def complete(self) -> bool:
         """Whether every asset has a row on every bar."""
         return bool(self.present.all())

@@ -19,15 +19,23 @@ __all__ = ["lower_market", "trading_bars"]
 
 
 def lower_market(panels: Panels, config: BacktestConfig) -> Market:
-    """Return the bars as kernels see them; a volume that the feed does not have is NaN: unknown.
+    """Return the bars as kernels see them; a volume that the feed does not have is NaN: unknown. Runs over one feed share them.
 
     Raises ValueError for a vwap price without its column.
     """
+    if config.price_of_market_orders.value == "vwap" and "vwap" not in panels.extras:
+        raise ValueError("execution_price 'vwap' needs a column 'vwap' in prices")
+    key = "market", config.calendar, config.timezone, config.missing_bar_orders
+    if key not in panels.lowered:
+        panels.lowered[key] = _market(panels, config)
+    market: Market = panels.lowered[key]
+    return market
+
+
+def _market(panels: Panels, config: BacktestConfig) -> Market:
     from ml4t_backtest.sessions import session_numbers
 
     prices, extras = panels.prices, panels.extras
-    if config.price_of_market_orders.value == "vwap" and "vwap" not in extras:
-        raise ValueError("execution_price 'vwap' needs a column 'vwap' in prices")
     numbers, flags = session_numbers(panels.times, calendar=config.calendar, timezone=config.timezone)
     volume = prices["volume"] if panels.has_volume else np.full_like(prices["close"], math.nan)
     market = Market(
@@ -68,5 +76,9 @@ def trading_bars(panels: Panels, config: BacktestConfig) -> Panels:
     from ml4t_backtest.sessions import sessions_open
 
     by = "day" if config.data_frequency is DataFrequency.DAILY else "minute"
-    wanted = sessions_open(panels.times, config.calendar, config.timezone, by)
-    return panels if wanted.all() else panels.only(wanted)
+    key = "bars", config.calendar, config.timezone, by
+    if key not in panels.lowered:
+        wanted = sessions_open(panels.times, config.calendar, config.timezone, by)
+        panels.lowered[key] = None if wanted.all() else panels.only(wanted)
+    part: Panels | None = panels.lowered[key]
+    return panels if part is None else part

@@ -85,13 +85,14 @@ class Checkpoint:
     def flush(self) -> None:
         """Write all rows that were taken."""
         if self._waiting:
-            block, self._waiting = joined(self._waiting), []
+            count, block = len(self._waiting), joined(self._waiting)
             target = self.path / f"rows-{int(block.numbers[0]):012d}-{uuid.uuid4().hex[:8]}.parquet"
             made = target.with_suffix(".tmp")
             with made.open("wb") as file:
                 self._frame(block).write_parquet(file)
                 _sync(file)
             made.replace(target)
+            del self._waiting[:count]  # not before: Ctrl-C may come in between
         self._written = time.monotonic()
 
     def _frame(self, block: Block) -> pl.DataFrame:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Carrier", "Cluster"]
 
 _ATTEMPTS, _PAUSE = 5, 1.0
+_FRESH = 2.0  # seconds for which the number of workers is not asked for again
 
 
 class Carrier(WorkerPlugin):
@@ -54,6 +55,7 @@ class Cluster(Pool):
         if client.asynchronous:
             raise TypeError("executor was an asynchronous Dask client; give one that was made outside of an event loop")
         self._client = client
+        self._asked = -_FRESH
         _check_workers(client)
         self._token = f"ml4t-sweep-{uuid.uuid4().hex}"
         parcel = pack(task)
@@ -63,8 +65,10 @@ class Cluster(Pool):
     @property
     def workers(self) -> int:
         """Threads of all workers there are now; a cluster may grow and shrink."""
-        threads: dict[str, int] = self._client.nthreads()
-        return max(1, sum(threads.values()))
+        if time.monotonic() - self._asked > _FRESH:
+            threads: dict[str, int] = self._client.nthreads()
+            self._asked, self._workers = time.monotonic(), max(1, sum(threads.values()))
+        return self._workers
 
     def submit(self, numbers: list[int], sets: Sequence[Mapping[str, Any]]) -> Any:
         """Start the chunk; Dask runs it again elsewhere when its worker dies."""

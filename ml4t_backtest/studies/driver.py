@@ -77,9 +77,8 @@ class Drive:
 
     def drain(self) -> None:
         """Take the rows that have come meanwhile, without waiting for others; for the end of an interrupted study."""
-        while not self.done.empty():
-            future = self.done.get()
-            if not future.cancelled() and future.exception() is None:
+        for future in list(self.flying):
+            if future.done() and not future.cancelled() and future.exception() is None:
                 self._collect(future)
 
     def _reconsider(self) -> None:
@@ -119,16 +118,14 @@ class Drive:
                 continue
 
     def _collect(self, future: Any) -> None:
-        chunk = self.flying.pop(future, None)
-        if chunk is None:
-            return
         try:
             block, said = future.result()
         except self.pool.lost as error:
-            self._bury(chunk, error)
+            self._bury(self.flying.pop(future), error)
             return
-        self.pace.learn(block)
         self.sink.take(block)
+        del self.flying[future]  # not before: Ctrl-C may come in between, and twice the same rows are better than none
+        self.pace.learn(block)
         for text, category in said:
             if (text, category) not in self.said:
                 self.said.add((text, category))

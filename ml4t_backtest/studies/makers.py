@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.hints import shortened
 from ml4t_backtest.strategy import ArrayStrategy, Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Maker", "read_strategy"]
 
@@ -77,7 +78,7 @@ def _own_names(strategy: Any) -> list[str]:
     names: Any = getattr(strategy, "parameter_names", None)
     if names is None:
         names = getattr(strategy, "params", None)
-    if names is None or isinstance(names, str) or not hasattr(names, "__iter__"):
+    if not isinstance(names, Iterable) or isinstance(names, str):
         raise TypeError(f"strategy was a {type(strategy).__name__} with with_params but without params: a dict of names and values")
     return [str(name) for name in names]
 
@@ -90,7 +91,8 @@ def _of_signature(source: Callable[..., Any]) -> Maker:
     if nameless:
         raise TypeError(f"strategy takes {nameless[0]!r} by position only; parameters are given by name")
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
-    settings = getattr(source, "_settings", None)
+    settings: Any = getattr(source, "_settings", None)
     if takes_any and isinstance(source, type) and callable(settings):
-        return Maker(source, [*names, *settings()], required)  # a template: its keywords are its settings
+        own: Any = settings()
+        return Maker(source, [*names, *own], required)  # a template: its keywords are its settings
     return Maker(source, names, required, takes_any=takes_any)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ml4t_backtest.engine import Engine
 from ml4t_backtest.studies.routing import rules_of
@@ -68,7 +68,9 @@ class Runner(Protocol):
 
 
 class _OneOfMany(Engine):
-    """An engine whose run Ctrl-C ends without a result: half a run is no row of a study."""
+    """An engine for short runs, which Ctrl-C ends without a result: half a run is no row of a study."""
+
+    _buffers: ClassVar[dict[str, int]] = {"capacity": 512}  # a large one costs more than a short run
 
     def _stop(self, status: str) -> None:
         if status == "interrupted":

@@ -19,6 +19,7 @@ from ml4t_backtest import Study, sweep
 from ml4t_backtest.studies import cluster as cluster_room
 from tests.studies.strategies import Crossing, Deadly, Failing, Slow, feed_of
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.skipif(sys.platform == "win32", reason="kills workers by signal")]
 GRID = {"fast": [2, 3, 4, 5], "slow": [7, 9]}
@@ -119,8 +120,9 @@ def test_a_worker_that_dies_while_the_task_travels(client: Any, monkeypatch: pyt
     assert len(sweep(feed_of(), Crossing, {"fast": [3]}, executor=client)) == 1
 
 
-def test_a_set_that_kills_its_workers_is_a_row(mortal: Any) -> None:
-    study = sweep(feed_of(), Deadly, {"fast": [3, 5, 6], "seconds": [0.0]}, executor=mortal)
+def test_a_set_that_kills_its_workers_is_a_row() -> None:
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), local_client() as mortal:
+        study = sweep(feed_of(), Deadly, {"fast": [3, 5, 6], "seconds": [0.0]}, executor=mortal)
     assert study.frame["status"].to_list() == ["completed", "failed", "completed"]
     assert "KilledWorker" in study.frame["error"][1]
 

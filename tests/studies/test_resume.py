@@ -150,6 +150,21 @@ def test_a_crash_while_writing_leaves_whole_rows_or_none(tmp_path: Path, monkeyp
     assert rows_of(run(feed_of(), Counted, GRID, resume=tmp_path)).equals(rows_of(run(feed_of(), Counted, GRID)))
 
 
+def test_rows_survive_an_interrupted_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_ROWS", 2)
+    calls: list[Any] = []
+
+    def interrupt(file: Any) -> None:
+        calls.append(file)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "_sync", interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        study = run(feed_of(), Failing, GRID, resume=tmp_path)
+    assert study.frame["set"].to_list() == [0, 1]
+
+
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     run(feed_of(), Crossing, GRID, resume=tmp_path)
     (file,) = tmp_path.glob("rows-*.parquet")

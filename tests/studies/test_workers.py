@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +104,44 @@ def test_strategies_of_a_script_without_a_guard(tmp_path: Path) -> None:
     assert not done.stderr
 
 
-def environment() -> dict[str, str]:
-    import os
+INTERRUPTED = """
+import sys, threading, warnings
+from pathlib import Path
+from ml4t_backtest import sweep
+from tests.studies.strategies import Slow, feed_of
 
+from ml4t_backtest.studies import checkpoints
+
+checkpoints._SECONDS = 0.3
+warnings.simplefilter("default")
+folder = Path(sys.argv[2])
+study = sweep(feed_of(), Slow, {"fast": range(2, 400), "seconds": [0.05]}, executor=sys.argv[1], workers=None if sys.argv[1] == "serial" else 2, resume=folder)
+finished = study.frame
+print(study.status, 0 < len(finished) < 398, set(finished["status"]), finished["set"].is_sorted())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of a process group")
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_ctrl_c_keeps_what_is_finished(executor: str, tmp_path: Path) -> None:
+    script = tmp_path / "study.py"
+    script.write_text(INTERRUPTED)
+    variables = {**environment(), "PYTHONPATH": ".:kernels"}
+    arguments = [sys.executable, str(script), executor, str(tmp_path / "rows")]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=variables, start_new_session=True
+    ) as child:
+        deadline = time.monotonic() + 60.0
+        while not list(tmp_path.glob("rows/rows-*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: the workers, too
+        printed, said = child.communicate(timeout=60)
+    assert printed.strip() == "interrupted True {'completed'} True", said
+    assert "interrupted: the study holds the sets that were finished of 398" in said
+    assert "Traceback" not in said
+
+
+def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
