@@ -24,7 +24,7 @@ import pandas as pd
 
 from ml4t_backtest import BacktestConfig, Engine, SignalStrategy, from_signals, sample_data, sweep
 
-stocks = sample_data.load("us_stocks").to_pandas().pivot(index="timestamp", columns="symbol", values="close").loc["2005":"2014"]
+stocks = sample_data.load("us_stocks").to_pandas().pivot(index="timestamp", columns="symbol", values="close").loc["2010":"2014"]
 stocks.iloc[:3, :5]
 
 # %% [markdown]
@@ -90,12 +90,12 @@ from ml4t_backtest.datafeed import DataFeed
 
 apple = stocks["AAPL"].rename("close").rename_axis("timestamp").reset_index().assign(symbol="AAPL")
 feed = DataFeed(apple)
-windows = list(range(5, 205, 5))
+windows = list(range(10, 210, 10))
 average = signals.Indicators(dict(zip(windows, sma(stocks["AAPL"], windows))))
 strategy = SignalStrategy(
     signals.crosses_above(average.by("fast"), average.by("slow")),
     signals.crosses_below(average.by("fast"), average.by("slow")),
-    params={"fast": 5, "slow": 10},
+    params={"fast": 10, "slow": 20},
 )
 config = BacktestConfig.from_preset("vectorbt").replace(commission_type="percentage", commission_rate=0.001, initial_cash=10_000)
 study = sweep(feed, strategy, {"fast": windows, "slow": windows}, where=lambda p: p["fast"] < p["slow"], config=config)

@@ -98,7 +98,7 @@ def next_event(tape: Tape, mask: int, place: int, bar: int) -> tuple[int, int]:
     while place < events and tape.events[place] < bar:
         place += 1
     ahead = place
-    while ahead < events and (mask >> tape.codes[tape.events[ahead]]) & 1 == 0:
+    while ahead < events and (mask >> int(tape.codes[tape.events[ahead]])) & 1 == 0:
         ahead += 1
     return place, np.int64(tape.events[ahead]) if ahead < events else len(tape.close)  # type: ignore[return-value]
 
