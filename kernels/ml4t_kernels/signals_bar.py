@@ -1,6 +1,7 @@
-"""One bar of a signal run on which something may happen: the stages of `step`, with the decision of the signals in the middle.
+"""One bar of a signal run on which something may happen: the entry points that work through any bar, with the decision of the signals between.
 
-Everything that decides about money is the ledger's: rules, fill passes and marks are those of every other host.
+Everything that decides about money is the ledger's. Its compiled entry points are called by address, as a host in Python would, so that
+nothing of the ledger is compiled again.
 """
 
 from __future__ import annotations
@@ -9,19 +10,17 @@ from math import inf, isnan
 
 import numpy as np
 
-from ._jit import array_at, kernel
+from ._jit import array_at, call_entry, kernel
 from .codes import OrderType, SignalAction, SizeKind, Stage, StepStatus
-from .dtypes import NO_PRICE, UNBOUNDED, Record, Special
+from .dtypes import NO_PRICE, UNBOUNDED, Record
 from .dtypes import order_dtype as _order_dtype
-from .ledger import Bar, Ledger
+from .ledger import Ledger
 from .orders import submit
-from .rules import RuleBook, run_rules
-from .step import fill_pass, mark_account
 
 __all__ = ["forget_orders", "tally", "work"]
 
 _ORDER_BYTES = _order_dtype.itemsize
-_ROOM = 4  # orders, fills and trades that one bar may add
+_ROOM = 4  # orders that one bar may add
 
 
 @kernel
@@ -65,66 +64,41 @@ def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> N
 
 
 @kernel
-def _decide(ledger: Ledger, bar: Bar, actions: int, size: float, kind: int, special: Special) -> None:
-    """Do what signals come to for the position there is (ledger: in-out; bar: in; the rest as `work`)."""
-    ledger.state[0]["stage"] = Stage.FIRST_MARKING
-    mark_account(ledger, bar, special)
-    held = ledger.positions[0]["quantity"]
-    action = (actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)) & 15
-    if action != 0:
-        _act(ledger, bar.close[0], action, size, kind)
+def _step(state: Record, job: Record) -> int:
+    """Go on to the decision or to the end of the bar, whichever is next, by the ledger's entry points. Returns a StepStatus.
 
-
-@kernel
-def _pass(ledger: Ledger, bar: Bar, stage: int, special: Special) -> int:
-    """Do a fill pass from a stage if there are orders. Returns a StepStatus (ledger: in-out; bar: in; special: params or None)."""
-    state = ledger.state[0]
-    if state["live_count"] == 0:
-        return StepStatus.OK.value
-    state["stage"] = stage
-    state["cursor"] = 0
-    return fill_pass(ledger, bar, special)
-
-
-@kernel
-def _room(ledger: Ledger) -> int:
-    """Return the StepStatus that asks for the room that a bar may need (ledger: in)."""
-    state = ledger.state[0]
-    if state["order_count"] + _ROOM > state["order_capacity"]:
-        return StepStatus.GROW_ORDERS.value
-    if state["fill_count"] + _ROOM > state["fill_capacity"]:
-        return StepStatus.GROW_FILLS.value
-    return StepStatus.GROW_TRADES.value if state["trade_count"] + _ROOM > state["trade_capacity"] else StepStatus.OK.value
-
-
-@kernel
-def work(ledger: Ledger, bar: Bar, book: RuleBook, actions: int, size: float, kind: int, special: Special) -> int:
-    """Work through one bar: rules, first pass, decision, second pass, mark. Returns a StepStatus; other than OK, the run has to start anew.
-
-    ledger, book: in-out. bar: in. actions: what the signals of the bar come to when flat, long and short, code SignalAction, in
-    three groups of four bits, 0 for nothing. size, kind: of entries, code SizeKind. special: params or None. The clock stands on the bar.
+    state, job: in-out.
     """
-    state, params = ledger.state[0], ledger.params[0]
-    status = _room(ledger)
+    address = job["state_address"]
+    status = call_entry(job["advance_address"], address)
+    if status == StepStatus.RUN_RULES:
+        status = call_entry(job["rules_address"], address)
+        if status == StepStatus.OK:
+            status = call_entry(job["advance_address"], address)
+    return StepStatus.OK.value if status == StepStatus.OK_WITH_FILLS else status
+
+
+@kernel
+def work(ledger: Ledger, job: Record, bar: int, close: float, actions: int, size: float, kind: int) -> int:
+    """Work through one bar. Returns a StepStatus; other than OK, the host makes room and the run starts anew.
+
+    ledger: in-out. job: in. bar: its number. close: of the asset. actions: what the signals of the bar come to when flat, long and
+    short, code SignalAction, in three groups of four bits, 0 for nothing. size, kind: of entries, code SizeKind.
+    """
+    state, orders = ledger.state[0], ledger.state[0]["order_count"]
+    if orders + _ROOM > state["order_capacity"]:
+        return StepStatus.GROW_ORDERS.value
+    state["bar"], state["row"], state["stage"] = bar - 1, bar - 1, Stage.CLOSED
+    state["rows"] = bar + 1  # closing this bar opens none after it
+    status = _step(state, job)
     if status != StepStatus.OK:
         return status
-    orders = state["order_count"]
-    if params["has_rules"] == 1 and state["open_positions"] > 0:
-        state["stage"] = Stage.RULES
-        state["cursor"] = 0
-        run_rules(ledger, bar, book)
-    if state["order_count"] != orders or isnan(bar.close[0]):
-        actions = 0  # where a rule had its turn, filled or refused, signals are dropped
-    passes = 1 + params["same_bar"]
-    for number in range(passes):  # the decision comes after the first pass; its orders may trade in the second
-        status = _pass(ledger, bar, Stage.FIRST_TOTALS.value if number == 0 else Stage.SECOND_TOTALS.value, special)
-        if status != StepStatus.OK:
-            return status
-        if number == 0 and actions != 0:
-            _decide(ledger, bar, actions, size, kind, special)
-    state["stage"] = Stage.MARKING
-    mark_account(ledger, bar, special)
-    return status
+    if actions != 0 and state["order_count"] == orders and not isnan(close):  # where a rule had its turn signals are dropped
+        held = ledger.positions[0]["quantity"]
+        action = (actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)) & 15
+        if action != 0:
+            _act(ledger, close, action, size, kind)
+    return _step(state, job)
 
 
 @kernel

@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import array_at, kernel, layout, long_entry
-from .addresses import bar_at, ledger_at
-from .codes import CommissionKind, SlippageKind, Stage, StepStatus
+from .codes import CommissionKind, SlippageKind, StepStatus
 from .dtypes import (
     Record,
-    Special,
     bare,
     condition_dtype,
     job_dtype,
@@ -26,14 +24,14 @@ from .dtypes import (
     set_dtype,
     signal_dtype,
 )
+from .addresses import ledger_at
 from .ledger import Ledger
-from .rules import RuleBook
 from .signals_bar import forget_orders, tally, work
 from .signals_path import begun, followed, put_down, setting_out
 from .signals_run import Masks, Tape, acting, actions_on, hold, levels_of, list_events, next_event
 from .signals_when import fill_codes
 
-__all__ = ["run_signals", "run_signals_specially"]
+__all__ = ["run_signals"]
 
 _BYTES = 8
 _TABLE = 48
@@ -49,21 +47,6 @@ _STOP, _TRAIL, _TARGET, _TIME = 1, 2, 3, 4  # rows of the rules, after the one t
 
 
 @kernel
-def _book_at(ledger: Ledger) -> RuleBook:
-    """Return the rules of the account (ledger: in)."""
-    state = ledger.state[0]
-    count = state["rule_count"]
-    return RuleBook(
-        array_at(state["rules_address"], count, _RULE),
-        ledger.tiers,
-        array_at(state["memory_address"], count, np.float64).reshape((1, count)),
-        array_at(state["inputs_address"], count, np.float64).reshape((1, count)),
-        array_at(state["answers_address"], count * 4, np.float64).reshape((count, 4)),
-        array_at(state["remembered_address"], 1 if count > 0 else 0, np.int64),
-    )
-
-
-@kernel
 def _clear(address: int, size: int) -> None:
     """Write zeros to memory (address, size: of its first byte and in bytes)."""
     words = array_at(address, size, np.uint8)
@@ -72,25 +55,26 @@ def _clear(address: int, size: int) -> None:
 
 
 @kernel
-def _set_terms(ledger: Ledger, book: RuleBook, chosen: Record) -> None:
-    """Write the costs and levels of a set to the rows that the ledger reads (ledger, book: in-out; chosen: in)."""
-    cost = ledger.costs[ledger.contracts[0]["costs"]]
+def _set_terms(ledger: Ledger, chosen: Record) -> None:
+    """Write the costs and levels of a set to the rows that the ledger reads (ledger: in-out; chosen: in)."""
+    state, cost = ledger.state[0], ledger.costs[ledger.contracts[0]["costs"]]
     if chosen["own_costs"] == 1:
         cost["commission_kind"], cost["slippage_kind"] = CommissionKind.LINEAR, SlippageKind.PERCENTAGE
         cost["commission_rate"], cost["maker_rate"] = chosen["commission_rate"], chosen["commission_rate"]
         cost["commission_per_order"], cost["commission_per_unit"], cost["commission_minimum"] = chosen["commission_per_order"], 0.0, 0.0
         cost["slippage_rate"] = chosen["slippage_rate"]
-    if len(book.rules) > 0:
-        book.remembered[0] = 0
-        book.rules[_STOP]["threshold"] = chosen["stop_pct"]
-        book.rules[_TRAIL]["threshold"] = chosen["trail_pct"]
-        book.rules[_TARGET]["threshold"] = chosen["target_pct"]
-        book.rules[_TIME]["max_bars"] = chosen["max_bars"]
+    if state["rule_count"] > 0:
+        rules = array_at(state["rules_address"], state["rule_count"], _RULE)
+        rules[_STOP]["threshold"] = chosen["stop_pct"]
+        rules[_TRAIL]["threshold"] = chosen["trail_pct"]
+        rules[_TARGET]["threshold"] = chosen["target_pct"]
+        rules[_TIME]["max_bars"] = chosen["max_bars"]
+        _clear(state["remembered_address"], _BYTES)
 
 
 @kernel
-def _start(ledger: Ledger, book: RuleBook, chosen: Record) -> None:
-    """Bring the account to before the first bar of a set (ledger, book: in-out; chosen: in)."""
+def _start(ledger: Ledger, chosen: Record) -> None:
+    """Bring the account to before the first bar of a set (ledger: in-out; chosen: in)."""
     state, position = ledger.state[0], ledger.positions[0]
     state["live_count"] = 0
     forget_orders(ledger)
@@ -99,27 +83,19 @@ def _start(ledger: Ledger, book: RuleBook, chosen: Record) -> None:
     position["multiplier"], position["slot"] = multiplier, -1
     cash = chosen["initial_cash"]
     state["cash"], state["free_cash"], state["equity"] = cash, cash, cash
-    state["short_value"], state["bar"], state["row"], state["stage"] = 0.0, -1, -1, Stage.MARKING
+    state["short_value"], state["cursor"] = 0.0, 0
     state["open_count"], state["open_gaps"], state["open_positions"], state["positions_opened"] = 0, 0, 0, 0
-    _set_terms(ledger, book, chosen)
+    _set_terms(ledger, chosen)
 
 
 @kernel
-def _run_set(
-    address: int,
-    ledger: Ledger,
-    tape: Tape,
-    chosen: Record,
-    outcome: Record,
-    job: Record,
-    special: Special,
-) -> int:
+def _run_set(ledger: Ledger, tape: Tape, chosen: Record, outcome: Record, job: Record) -> int:
     """Run one set over all bars. Returns a StepStatus; other than OK, the host makes room and the set starts anew (outcome: out)."""
-    state, book, bars, bar = ledger.state[0], _book_at(ledger), len(tape.close), 0
+    state, bars, bar = ledger.state[0], len(tape.close), 0
     actions = array_at(job["actions_address"] + chosen["actions"] * _TABLE, _TABLE, np.uint8)
     masks = Masks(acting(actions, 0), acting(actions, 1), acting(actions, 2))
     sizes = array_at(job["sizes_address"] + max(chosen["sizes"], 0) * bars * _BYTES, bars if chosen["sizes"] >= 0 else 0, np.float64)
-    _start(ledger, book, chosen)
+    _start(ledger, chosen)
     path, place = setting_out(chosen["initial_cash"]), 0
     while bar < bars:
         if job["keeps"] == 0 and state["live_count"] == 0:
@@ -134,17 +110,12 @@ def _run_set(
         fills, trades, size = state["fill_count"], state["trade_count"], chosen["size"]
         if len(sizes) > 0:
             size = sizes[bar]
-        state["bar"], state["row"] = bar, bar
-        now = bar_at(address)
-        state["time"] = now.record[0]["time"]
-        status = work(ledger, now, book, actions_on(actions, tape.codes[bar]), size, chosen["size_kind"], special)
+        status = work(ledger, job, bar, tape.close[bar], actions_on(actions, tape.codes[bar]), size, chosen["size_kind"])
         if status != StepStatus.OK:
             return status
         tally(ledger, outcome, fills, trades)
         path = begun(path, state["equity"]) if bar == 0 else followed(path, state["equity"])
-        if job["keeps"] == 1:
-            now.record[0]["equity"], now.record[0]["cash"] = state["equity"], state["cash"]
-        else:
+        if job["keeps"] == 0:
             forget_orders(ledger)
         bar += 1
     put_down(path, outcome)
@@ -171,10 +142,14 @@ def _take_prices(state: Record, job: Record, row: int, codes: npt.NDArray[Any], 
     )
 
 
-@kernel
-def _run(address: int, first: int, last: int, ledger: Ledger, job: Record, special: Special) -> int:
-    """Do what `run_signals` says (address: of the state record; ledger, job: in-out; special: params or None)."""
-    state, bars, known = ledger.state[0], job["bars"], -1
+@long_entry
+def run_signals(address: int, first: int, last: int) -> int:
+    """Run the sets from `first` to before `last` of a job (address: of its record, in-out).
+
+    Returns `last`; or, with what the host has to do in its `status`, the set that has to run anew.
+    """
+    job = array_at(address, 1, _JOB)[0]
+    ledger, bars, known = ledger_at(job["state_address"]), job["bars"], -1
     sets, outcomes = array_at(job["sets_address"], job["set_count"], _SET), array_at(job["outcomes_address"], job["set_count"], _OUTCOME)
     signals = array_at(job["signals_address"], job["signal_count"], _SIGNAL)
     conditions = array_at(job["conditions_address"], job["condition_count"], _CONDITION)
@@ -190,28 +165,10 @@ def _run(address: int, first: int, last: int, ledger: Ledger, job: Record, speci
                 codes = array_at(job["scratch_address"], bars, np.uint8)
                 fill_codes(codes, job["indicators_address"], conditions, signal["first_condition"], signal["conditions"])
             events = list_events(codes, array_at(job["events_address"], bars, np.int32))
-        tape = _take_prices(state, job, chosen["prices"], codes, events)
+        tape = _take_prices(ledger.state[0], job, chosen["prices"], codes, events)
         _clear(job["outcomes_address"] + number * _OUTCOME_BYTES, _OUTCOME_BYTES)
         outcomes[number]["largest_win"], outcomes[number]["largest_loss"] = -np.inf, np.inf
-        job["status"] = _run_set(address, ledger, tape, chosen, outcomes[number], job, special)
+        job["status"] = _run_set(ledger, tape, chosen, outcomes[number], job)
         if job["status"] != StepStatus.OK:
             return number
     return last
-
-
-@long_entry
-def run_signals(address: int, first: int, last: int) -> int:
-    """Run the sets from `first` to before `last` of a job (address: of its record, in-out).
-
-    Returns `last`; or, with what the host has to do in its `status`, the set that has to run anew.
-    """
-    job = array_at(address, 1, _JOB)[0]
-    return _run(job["state_address"], first, last, ledger_at(job["state_address"]), job, None)
-
-
-@long_entry
-def run_signals_specially(address: int, first: int, last: int) -> int:
-    """Do as `run_signals` where special settings are on (address, first, last: as there)."""
-    job = array_at(address, 1, _JOB)[0]
-    ledger = ledger_at(job["state_address"])
-    return _run(job["state_address"], first, last, ledger, job, ledger.params[0])

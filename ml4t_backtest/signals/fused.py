@@ -146,7 +146,9 @@ class _Account:
         arrays |= {name: getattr(batch, name) for name in ("sets", "signals", "conditions", "indicators", "codes", "sizes", "actions")}
         for name, array in arrays.items():
             job[f"{name}_address"] = address_of(array)
-        self._run = _entry(special=bool(terms.params["special"][0]))
+        job["advance_address"] = _address("advance_specially" if terms.params["special"][0] else "advance")
+        job["rules_address"] = _address("run_rules") if batch.has_rules else 0
+        self._run = _entry()
 
     def run(self, first: int, last: int) -> None:
         """Run the sets from `first` to before `last`."""
@@ -162,12 +164,21 @@ _NO_PANELS = Panels(np.zeros(0, dtype=np.int64), [], ("asset",), {}, np.zeros((0
 
 
 @cache
-def _entry(*, special: bool) -> Callable[[int, int, int], int]:
+def _entry() -> Callable[[int, int, int], int]:
     """Return the compiled entry point, compiling or loading it on first use."""
     from ml4t_kernels import signals_entry
     from ml4t_kernels._jit import bind
 
-    return bind(signals_entry.run_signals_specially if special else signals_entry.run_signals, "int64(int64,int64,int64)")
+    return bind(signals_entry.run_signals, "int64(int64,int64,int64)")
+
+
+@cache
+def _address(name: str) -> int:
+    """Return the address of an entry point of the ledger, compiling or loading it on first use."""
+    from ml4t_kernels import entry
+    from ml4t_kernels._jit import address_of_entry
+
+    return address_of_entry(getattr(entry, name), "int64(int64)")
 
 
 def run_batch(setting: Setting, bars: Bars, batch: Batch, threads: int | None = None) -> Records:

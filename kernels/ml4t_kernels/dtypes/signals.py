@@ -94,6 +94,8 @@ job_dtype = titled(
     ("actions_address", "address of the tables of actions, uint8[rows, 48]: by position (flat, long, short) and signals", np.int64),
     ("scratch_address", "address of the signals of one set, uint8[bars]", np.int64),
     ("events_address", "address of the bars with any signal, int32[bars]", np.int64),
+    ("advance_address", "address of the compiled entry point that works through a bar", np.int64),
+    ("rules_address", "address of the compiled entry point that evaluates the position rules, 0 without", np.int64),
     ("keeps", "1: orders, fills, trades and the account value of every bar stay in the account's records", np.int64),
     ("status", "code StepStatus of what the last call asks for", np.int64),
 )
