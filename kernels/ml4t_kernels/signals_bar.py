@@ -1,4 +1,4 @@
-"""One bar of a signal run on which something may happen: the entry points that work through any bar, with the decision of the signals between.
+"""One bar of a signal run on which something may happen: the entry points that work through any bar, and the decision between them.
 
 Everything that decides about money is the ledger's. Its compiled entry points are called by address, as a host in Python would, so that
 nothing of the ledger is compiled again.
@@ -64,11 +64,8 @@ def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> N
 
 
 @kernel
-def _step(state: Record, job: Record) -> int:
-    """Go on to the decision or to the end of the bar, whichever is next, by the ledger's entry points. Returns a StepStatus.
-
-    state, job: in-out.
-    """
+def _step(job: Record) -> int:
+    """Go on to the decision or to the end of the bar, whichever is next, by the ledger's entry points. Returns a StepStatus (job: in)."""
     address = job["state_address"]
     status = call_entry(job["advance_address"], address)
     if status == StepStatus.RUN_RULES:
@@ -90,7 +87,7 @@ def work(ledger: Ledger, job: Record, bar: int, close: float, actions: int, size
         return StepStatus.GROW_ORDERS.value
     state["bar"], state["row"], state["stage"] = bar - 1, bar - 1, Stage.CLOSED
     state["rows"] = bar + 1  # closing this bar opens none after it
-    status = _step(state, job)
+    status = _step(job)
     if status != StepStatus.OK:
         return status
     if actions != 0 and state["order_count"] == orders and not isnan(close):  # where a rule had its turn signals are dropped
@@ -98,7 +95,7 @@ def work(ledger: Ledger, job: Record, bar: int, close: float, actions: int, size
         action = (actions if held == 0.0 else (actions >> 4 if held > 0.0 else actions >> 8)) & 15
         if action != 0:
             _act(ledger, close, action, size, kind)
-    return _step(state, job)
+    return _step(job)
 
 
 @kernel

@@ -6,14 +6,16 @@ small beside the mean) the sums show it, and the host looks at the values themse
 
 from __future__ import annotations
 
+from math import inf, isnan
 from typing import NamedTuple
 
 from ._jit import kernel
-from .dtypes import Record
+from .dtypes import FloatArray, Record
+from .pnl import notional
 
-__all__ = ["Path", "begun", "followed", "put_down", "setting_out"]
+__all__ = ["Path", "begun", "followed", "followed_along", "put_down", "setting_out"]
 
-_NEARLY_ONE: float = 1.000000001  # more than rounding can be off
+_STRETCH = 16  # bars
 
 
 class Path(NamedTuple):
@@ -46,26 +48,43 @@ def begun(path: Path, value: float) -> Path:
 
 
 @kernel
-def followed(path: Path, value: float) -> Path:
-    """Return the path one bar on (path: in; value: of the account at its end).
+def _with_value(path: Path, value: float, peak: float, bottom: float, deepest: float) -> Path:
+    """Return the path with another account value, peak, lowest value since then and deepest fall (all in)."""
+    returns = path.first, path.second, path.third, path.fourth
+    return Path(value, peak, bottom, deepest, *returns, path.losses, path.loss_first, path.loss_second)
 
-    The quotient of the lowest value since the peak is the deepest one, so that it is taken at most once a peak. The rest has no
-    branches: which way a return goes cannot be foretold.
+
+@kernel
+def _valued(path: Path, value: float) -> Path:
+    """Return the path with another value, its peak and its falls (path: in; value: of the account at the end of the next bar).
+
+    The quotient of the lowest value since the peak is the deepest one, so that it is taken at most once a peak.
     """
-    before, peak, bottom, deepest = path.value, path.peak, path.bottom, path.deepest
-    change = value / before - 1.0 if before > 0.0 else 0.0
-    rises = value > peak
-    if rises & (bottom < peak * (deepest + _NEARLY_ONE)):  # the fall since that peak may be the deepest
-        deepest = min(deepest, bottom / peak - 1.0)
-    bottom = value if rises | (value < bottom) else bottom
-    peak = value if rises else peak
-    square = change * change
-    loss = change if change < 0.0 else 0.0
+    peak, bottom, deepest = path.peak, path.bottom, path.deepest
+    if value > peak:
+        if bottom < peak:
+            deepest = min(deepest, bottom / peak - 1.0)
+        peak, bottom = value, value
+    elif value < bottom:
+        bottom = value
+    return _with_value(path, value, peak, bottom, deepest)
+
+
+@kernel
+def _change(before: float, value: float) -> float:
+    """Return the return from one value to the next, 0 after one that is not positive."""
+    return value / before - 1.0 if before > 0.0 else 0.0
+
+
+@kernel
+def _returned(path: Path, change: float) -> Path:
+    """Return the path with a return added up. It has no branches: which way a return goes cannot be foretold (path: in)."""
+    square, loss = change * change, min(change, 0.0)
     return Path(
-        value,
-        peak,
-        bottom,
-        deepest,
+        path.value,
+        path.peak,
+        path.bottom,
+        path.deepest,
         path.first + change,
         path.second + square,
         path.third + square * change,
@@ -74,6 +93,41 @@ def followed(path: Path, value: float) -> Path:
         path.loss_first + loss,
         path.loss_second + loss * loss,
     )
+
+
+@kernel
+def followed(path: Path, value: float) -> Path:
+    """Return the path one bar on (path: in; value: of the account at its end)."""
+    return _valued(_returned(path, _change(path.value, value)), value)
+
+
+@kernel
+def followed_along(
+    path: Path, closes: FloatArray, bar: int, until: int, cash: float, held: float, multiplier: float, price: float
+) -> tuple[Path, float]:
+    """Return the path over the bars from `bar` to before `until` of an unchanged position, and its last price.
+
+    path, closes: in; NaN is no bar. cash: of the account. held: signed. multiplier: of the contract. price: of the position so far. The
+    account value rises or falls with the price alone, so its extremes are at those of the prices: most stretches make no new peak, and
+    need no look at their bars in order.
+    """
+    before = path.value
+    while bar < until:
+        stop, highest, lowest = min(bar + _STRETCH, until), -inf, inf
+        for row in range(bar, stop):
+            price = price if isnan(closes[row]) else closes[row]
+            value = cash + notional(held, price - 0.0, multiplier)
+            highest, lowest = max(highest, value), min(lowest, value)
+            path = _returned(path, _change(before, value))
+            before = value
+        if highest <= path.peak:
+            path = _with_value(path, before, path.peak, min(path.bottom, lowest), path.deepest)
+            bar = stop
+        while bar < stop:
+            if not isnan(closes[bar]):
+                path = _valued(path, cash + notional(held, closes[bar] - 0.0, multiplier))
+            bar += 1
+    return path, price
 
 
 @kernel

@@ -16,8 +16,7 @@ from ._jit import kernel
 from .codes import SignalAction, TrailTiming
 from .dtypes import FloatArray, Record
 from .ledger import Ledger
-from .pnl import notional
-from .signals_path import Path, followed
+from .signals_path import Path, followed_along
 
 __all__ = ["Levels", "Masks", "Tape", "acting", "actions_on", "hold", "levels_of", "list_events", "next_event"]
 
@@ -128,37 +127,15 @@ def levels_of(ledger: Ledger, chosen: Record) -> Levels:
 
 
 @kernel
-def _hold_freely(ledger: Ledger, tape: Tape, path: Path, bar: int, until: int) -> tuple[int, Path]:
-    """Do as `hold` for a position without rules (ledger, tape, path: in; bar, until: bars)."""
-    position = ledger.positions[0]
-    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
-    last = position["current_price"]
-    for row in range(bar, until):
-        price = tape.close[row]
-        if not isnan(price):
-            path = followed(path, cash + notional(held, price - 0.0, multiplier))
-            last = price
-    position["current_price"] = last
-    return until, path
-
-
-@kernel
-def _hold_within(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until: int) -> tuple[int, Path]:
-    """Do as `hold` for a position whose levels stay where they are (ledger, tape, path, levels: in; bar, until: bars)."""
-    position = ledger.positions[0]
-    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
-    last = position["current_price"]
+def _within(tape: Tape, levels: Levels, bar: int, until: int) -> int:
+    """Return the first bar from `bar` to before `until` whose range reaches a level that stays where it is, else `until` (all in)."""
+    until = min(until, max(levels.last_bar, bar))
     while bar < until:
-        price = tape.close[bar]
-        reached = (tape.low[bar] <= levels.lower) | (tape.high[bar] >= levels.upper) | (bar >= levels.last_bar)
-        if not isnan(price):
-            if reached:
-                break
-            path = followed(path, cash + notional(held, price - 0.0, multiplier))
-            last = price
+        reached = (tape.low[bar] <= levels.lower) | (tape.high[bar] >= levels.upper)
+        if reached and not isnan(tape.close[bar]):
+            break
         bar += 1
-    position["current_price"] = last
-    return bar, path
+    return bar
 
 
 @kernel
@@ -171,30 +148,21 @@ def _trail_reached(levels: Levels, held: float, mark: float, opened: float, high
 
 
 @kernel
-def _hold_trailing(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until: int) -> tuple[int, Path]:
-    """Do as `hold` for a position with a trailing stop (ledger: in-out; tape, path, levels: in; bar, until: bars)."""
-    position = ledger.positions[0]
-    cash, held, multiplier = ledger.state[0]["cash"], position["quantity"], ledger.contracts[0]["multiplier"]
-    mark, last = levels.mark, position["current_price"]
+def _trailing(tape: Tape, levels: Levels, held: float, bar: int, until: int) -> tuple[int, float]:
+    """Return the first bar that may reach a level, one of which trails, else `until`; and the water mark before it (held: signed)."""
+    mark = levels.mark
     while bar < until:
         price, high, low = tape.close[bar], tape.high[bar], tape.low[bar]
         reached = (low <= levels.lower) | (high >= levels.upper) | (bar >= levels.last_bar)
         if not isnan(price):
             if reached or _trail_reached(levels, held, mark, tape.open[bar], high, low, price):
                 break
-            path = followed(path, cash + notional(held, price - 0.0, multiplier))
-            last = price
             if held > 0.0:
                 mark = max(mark, high if levels.extreme else price)
             else:
                 mark = min(mark, low if levels.extreme else price)
         bar += 1
-    position["current_price"] = last
-    if held > 0.0:
-        position["high_water_mark"] = mark
-    else:
-        position["low_water_mark"] = mark
-    return bar, path
+    return bar, mark
 
 
 @kernel
@@ -203,8 +171,18 @@ def hold(ledger: Ledger, tape: Tape, path: Path, levels: Levels, bar: int, until
 
     ledger: in-out (price and water mark of the position). tape, path, levels: in.
     """
-    if not levels.guarded:
-        return _hold_freely(ledger, tape, path, bar, until)
+    position, end = ledger.positions[0], until
+    held = position["quantity"]
     if levels.trails:
-        return _hold_trailing(ledger, tape, path, levels, bar, until)
-    return _hold_within(ledger, tape, path, levels, bar, until)
+        end, mark = _trailing(tape, levels, held, bar, until)
+        if held > 0.0:
+            position["high_water_mark"] = mark
+        else:
+            position["low_water_mark"] = mark
+    elif levels.guarded:
+        end = _within(tape, levels, bar, until)
+    if end > bar:
+        path, position["current_price"] = followed_along(
+            path, tape.close, bar, end, ledger.state[0]["cash"], held, ledger.contracts[0]["multiplier"], position["current_price"]
+        )
+    return end, path
