@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,18 +55,24 @@ def preset_settings(name: Mode | str) -> tuple[dict[str, Any], str]:
     name: of a preset or one of its other names, in any case. A preset `based_on` another holds only what differs from it.
     Raises ValueError for an unknown name.
     """
-    import yaml
-
     known = list_presets()
     lower = str(name.value if isinstance(name, Mode) else name).lower()
     stem = _ALIASES.get(lower, lower)
     if stem not in known:
         raise ValueError(f"unknown preset {name!r}, expected one of {known}{did_you_mean(lower, [*known, *_ALIASES])}")
+    return copy.deepcopy(_read(stem)), stem
+
+
+@cache
+def _read(stem: str) -> dict[str, Any]:
+    """Return the settings in a preset's file, on top of those that it is based on."""
+    import yaml
+
     loaded: dict[str, Any] = yaml.safe_load((PRESETS_DIR / f"{stem}.yaml").read_text(encoding="utf-8")) or {}
     base = loaded.pop("based_on", None)
     if base is None:
-        return loaded, stem
-    settings, _ = preset_settings(base)
+        return loaded
+    settings = dict(_read(base))
     for section, entries in loaded.items():
         settings[section] = {**settings.get(section, {}), **entries}
-    return settings, stem
+    return settings

@@ -17,7 +17,7 @@ from ml4t_backtest.panels import Panels
 from ml4t_backtest.risk import RuleChain, StopLoss, TakeProfit, TimeExit, TrailingStop
 from ml4t_backtest.store import Market, Store
 from ml4t_kernels.codes import CommissionKind, ImpactKind, ParticipationKind, SlippageKind, StepStatus
-from ml4t_kernels.dtypes import condition_dtype, job_dtype, outcome_dtype
+from ml4t_kernels.dtypes import bar_dtype, condition_dtype, job_dtype, outcome_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,9 +95,7 @@ def why_not(setting: Setting, bars: Bars) -> str | None:
         "trade_without_volume": not config.trade_without_volume,
         "enforce_sessions": config.enforce_sessions,
         "execution_price 'vwap' without a column": config.price_of_market_orders.value == "vwap" and bars.vwap is None,
-        "prices that are not positive": any(
-            np.nanmin(panel, initial=np.inf) <= 0.0 for panel in (bars.open, bars.high, bars.low, bars.close)
-        ),
+        "prices that are not positive": any((panel <= 0.0).any() for panel in (bars.open, bars.high, bars.low, bars.close)),
     }
     reason = next((reason for reason, applies in reasons.items() if applies), None)
     return reason or _odd_costs(_terms(setting).costs)
@@ -118,13 +116,16 @@ def _terms(setting: Setting) -> Any:
 class _Account:
     """One account with its job record: what a thread works with. Holds every array whose address it wrote."""
 
-    def __init__(self, setting: Setting, bars: Bars, batch: Batch, outcomes: Records) -> None:
+    def __init__(self, setting: Setting, bars: Bars, batch: Batch, outcomes: Records, *, keeps: bool = False) -> None:
         terms = _terms(setting)
         count = bars.close.shape[1]
-        nothing = np.zeros(count, dtype=np.int64)  # orders of signals know no sessions
-        shape = (count, 1)
-        prices = [getattr(bars, name)[0].reshape(shape) for name in ("open", "high", "low", "close", "volume")]
-        self.store = Store(Market(bars.times, nothing, nothing, *prices), terms, setting.config.initial_cash)
+        none, empty = np.zeros(0, dtype=np.int64), np.zeros((0, 1))
+        self.store = Store(Market(none, none, none, *(empty,) * 5), terms, setting.config.initial_cash)
+        self.store.bars = np.zeros(count, dtype=bar_dtype)  # memory that only bars with orders touch; sessions are nothing to signals
+        if keeps:
+            self.store.bars["time"] = bars.times
+            self.store.market.times = bars.times
+        self.store._write_addresses()
         if batch.has_rules:
             table = RuleTable(_NO_PANELS, HostCalls(), terms.tiers, str(getattr(setting.config.trail_hwm_source, "value", "")))
             table.add(RuleChain([StopLoss(0.5), TrailingStop(0.5), TakeProfit(0.5), TimeExit(1)]))
@@ -134,6 +135,7 @@ class _Account:
         self.job = np.zeros(1, dtype=job_dtype)
         self._kept = [bars, batch, outcomes]
         job = self.job[0]
+        job["keeps"] = keeps
         job["state_address"], job["bars"] = self.store.address, count
         job["set_count"], job["signal_count"], job["condition_count"] = len(batch.sets), len(batch.signals), len(batch.conditions)
         arrays = {name: getattr(bars, f"{name[:-1]}") for name in ("opens", "highs", "lows", "closes", "volumes")}
@@ -212,8 +214,7 @@ def run_batch(setting: Setting, bars: Bars, batch: Batch, threads: int | None = 
 
 def replay(setting: Setting, bars: Bars, batch: Batch, number: int) -> Store:
     """Run one set again with all its records: orders, fills, trades, and account value and cash of every bar."""
-    account = _Account(setting, bars, batch, np.zeros(len(batch.sets), dtype=outcome_dtype))
-    account.job["keeps"] = 1
+    account = _Account(setting, bars, batch, np.zeros(len(batch.sets), dtype=outcome_dtype), keeps=True)
     account.run(number, number + 1)
     return account.store
 

@@ -81,7 +81,8 @@ def _other(name: str, given: Any, close: Wide, closes: FloatArray) -> FloatArray
     values = np.ascontiguousarray(wide.values.T)
     if name == "volume":
         return np.nan_to_num(values, nan=0.0)
-    return np.where(np.isnan(values), closes, values)
+    missing = np.isnan(values)
+    return np.where(missing, closes, values) if missing.any() else values
 
 
 def same_times(name: str, times: IntArray | None, other: str, other_times: IntArray | None) -> None:
@@ -98,14 +99,16 @@ def same_times(name: str, times: IntArray | None, other: str, other_times: IntAr
 def _check(panels: dict[str, FloatArray], names: tuple[str, ...] | None) -> None:
     for name in ("close", "open", "high", "low"):
         panel = panels[name]
-        odd = np.argwhere(np.isinf(panel) | (panel <= 0.0))
-        if len(odd):
-            column, bar = odd[0].tolist()
+        if name != "close" and panel is panels["close"]:
+            continue
+        bad = ~((panel > 0.0) & (panel < np.inf) | np.isnan(panel))
+        if bad.any():
+            column, bar = np.argwhere(bad)[0].tolist()
             where = repr(names[column]) if names else column
             raise ValueError(f"{name} was {panel[column, bar]:g} at bar {bar}, column {where}, expected a finite price > 0; NaN is no bar")
-    below = np.argwhere(panels["high"] < panels["low"])
-    if len(below):
-        column, bar = below[0].tolist()
+    below = panels["high"] < panels["low"]
+    if below.any():
+        column, bar = np.argwhere(below)[0].tolist()
         raise ValueError(f"high is below low at bar {bar}, column {repr(names[column]) if names else column}")
 
 

@@ -18,7 +18,7 @@ from ml4t_backtest.signals.running import blank_sets
 from ml4t_backtest.signals.sources import SIGNAL_NAMES, possible_codes
 from ml4t_backtest.signals.strategy import SIZE_TYPES, check_account, check_percent
 from ml4t_backtest.signals.wide import read_flags, read_wide
-from ml4t_kernels.codes import SignalBit
+from ml4t_kernels.codes import SignalBit, SizeKind
 from ml4t_kernels.dtypes import signal_dtype
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ class _Reader:
         sets = self._sets(config, kind)
         sizes = sets["size"] if self._sizes is None else self._sizes
         check_account(kind, sizes, config)
-        check_percent(kind, sizes, possible_codes(self._codes), self._conflicts)
+        if kind is SizeKind.PERCENT:
+            check_percent(sizes, possible_codes(self._codes), self._conflicts)
         signals = np.zeros(len(self._codes), dtype=signal_dtype)
         signals["codes"] = np.arange(len(signals))
         batch = Batch(sets, self._conflicts.table()[np.newaxis], signals, codes=self._codes)
@@ -146,13 +147,13 @@ class _Reader:
             if len(flags) != bars:
                 raise ValueError(f"{name} has {len(flags)} bars, close {bars}")
             same_times("close", self._prices.bars.times if wide.times is not None and self._prices.names else None, name, wide.times)
-            codes = flags.astype(np.uint8) * np.uint8(bit)
-            if made is not None and codes.shape[1] != made.shape[1] and 1 not in (codes.shape[1], made.shape[1]):
-                raise ValueError(f"{name} has {codes.shape[1]} columns, the signals before it {made.shape[1]}")
+            codes = np.multiply(flags.T, np.uint8(bit), dtype=np.uint8, order="C")
+            if made is not None and len(codes) != len(made) and 1 not in (len(codes), len(made)):
+                raise ValueError(f"{name} has {len(codes)} columns, the signals before it {len(made)}")
             made = codes if made is None else made | codes
-            if wide.names is not None and len(wide.names) == made.shape[1]:
+            if wide.names is not None and len(wide.names) == len(made):
                 names = wide.names
-        return np.ascontiguousarray(made.T), names  # type: ignore[union-attr]
+        return np.ascontiguousarray(made), names
 
     def _meanings(self, there: dict[str, Any]) -> list[SignalBit]:
         direction = self._given["direction"]

@@ -14,6 +14,7 @@ from ml4t_backtest.signals.figures import doubtful, metrics_of, shape_of
 from ml4t_backtest.signals.fused import NEVER, Bars, Batch, Setting, replay, run_batch, why_not
 from ml4t_backtest.signals.sources import check_column
 from ml4t_backtest.signals.strategy import SignalStrategy, check_account
+from ml4t_kernels.codes import SizeKind
 from ml4t_kernels.dtypes import condition_dtype, set_dtype, signal_dtype
 
 if TYPE_CHECKING:
@@ -30,25 +31,50 @@ _LEVELS = ("stop_pct", "trail_pct", "target_pct")
 
 
 def run_sets(
-    strategy: SignalStrategy, feed: DataFeed, config: BacktestConfig | Mode | str, sets: Sequence[Mapping[str, Any]]
+    strategy: SignalStrategy,
+    feed: DataFeed,
+    config: BacktestConfig | Mode | str,
+    sets: Sequence[Mapping[str, Any]],
+    threads: int | None = None,
 ) -> list[dict[str, float]]:
     """Return the metrics of every parameter set; see `SignalStrategy.run_sets`."""
     if isinstance(config, (Mode, str)):
         config = BacktestConfig.from_preset(config)
-    members = [strategy.with_params(**values) for values in sets]
-    for member in members:
-        check_account(member.size_kind, member.params["size"], config)
+    members = [_merged(strategy, values) for values in sets]
+    _check(strategy, members, sets)
+    for size in {id(member["size"]): member["size"] for member in members}.values():
+        check_account(strategy.size_kind, size, config)
     panels = feed.panels
-    if not members or len(panels.assets) > 1:
-        return [_in_engine(member, feed, config) for member in members]
     bars, setting = bars_of(panels), Setting(config)
-    if why_not(setting, bars) is not None:
-        return [_in_engine(member, feed, config) for member in members]
+    if not members or len(panels.assets) > 1 or why_not(setting, bars) is not None:
+        return [_in_engine(strategy.with_params(**values), feed, config) for values in sets]
     batch, order = batch_of(strategy, members, panels, config.initial_cash)
-    outcomes = run_batch(setting, bars, batch)
+    outcomes = run_batch(setting, bars, batch, threads)
     columns = figures(setting, bars, batch, outcomes)
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*(column.tolist() for column in columns.values()), strict=True)]
     return [rows[place] for place in np.argsort(order, kind="stable").tolist()]
+
+
+def _merged(strategy: SignalStrategy, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters of a set. Raises TypeError for unknown names."""
+    made = strategy.params | dict(values)
+    if len(made) > len(strategy.params):
+        strategy.with_params(**values)  # raises, and says which
+    return made
+
+
+def _check(strategy: SignalStrategy, members: list[dict[str, Any]], sets: Sequence[Mapping[str, Any]]) -> None:
+    """Raise what `with_params` raises for sets with values that are not what they should be; all sets at once are looked at faster."""
+    for name in (*_LEVELS, "max_bars"):
+        given = [1.0 if member[name] is None else member[name] for member in members]
+        known = np.array([value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan for value in given])
+        fits = (known > 0.0) & np.isfinite(known) & ((known == np.floor(known)) if name == "max_bars" else True)
+        for number in np.flatnonzero(~fits).tolist():
+            strategy.with_params(**sets[number])
+    for number, member in enumerate(members):
+        size = member["size"]
+        if type(size) is not float or not size > 0.0 or (size > 1.0 and strategy.size_kind is SizeKind.PERCENT):
+            member["size"] = strategy.with_params(**sets[number]).params["size"]
 
 
 def figures(setting: Setting, bars: Bars, batch: Batch, outcomes: Records) -> dict[str, FloatArray]:
@@ -87,31 +113,27 @@ def blank_sets(count: int, cash: float) -> Records:
     return sets
 
 
-def batch_of(strategy: SignalStrategy, members: Sequence[SignalStrategy], panels: Panels, cash: float) -> tuple[Batch, list[int]]:
+def batch_of(strategy: SignalStrategy, members: Sequence[dict[str, Any]], panels: Panels, cash: float) -> tuple[Batch, list[int]]:
     """Return parameter sets of a strategy as records, ordered by their signals, and which set each row is."""
     shape = panels.bars, len(panels.assets)
     signals = _Conditions(strategy, shape[0]) if strategy.sources.conditions else _Columns(strategy, shape[0])
-    rows = [signals.row(member.params) for member in members]
+    rows = [signals.row(member) for member in members]
     order = sorted(range(len(members)), key=rows.__getitem__)
     sets = blank_sets(len(members), cash)
-    sizes: dict[int, int] = {}
-    tables: list[FloatArray] = []
-    for one, number in zip(sets, order, strict=True):
-        params = members[number].params
-        one["signals"], one["size_kind"] = rows[number], strategy.size_kind
-        for name in _LEVELS:
-            one[name] = math.inf if params[name] is None else params[name]
-        one["max_bars"] = NEVER if params["max_bars"] is None else params["max_bars"]
-        if isinstance(params["size"], float):
-            one["size"] = params["size"]
-        else:
-            one["sizes"] = sizes.setdefault(id(params["size"]), len(sizes))
-            if len(tables) < len(sizes):
-                tables.append(_size_row(params["size"], shape[0]))
+    chosen = [members[number] for number in order]
+    sets["signals"], sets["size_kind"] = sorted(rows), strategy.size_kind
+    for name in _LEVELS:
+        sets[name] = [math.inf if member[name] is None else member[name] for member in chosen]
+    sets["max_bars"] = [NEVER if member["max_bars"] is None else member["max_bars"] for member in chosen]
+    sets["size"] = [member["size"] if isinstance(member["size"], float) else math.inf for member in chosen]
+    tables = {id(member["size"]): member["size"] for member in chosen if not isinstance(member["size"], float)}
+    if tables:
+        places = {key: place for place, key in enumerate(tables)}
+        sets["sizes"] = [places.get(id(member["size"]), -1) for member in chosen]
     made = Batch(sets, strategy.conflicts.table()[np.newaxis], signals.records())
     signals.fill(made)
     if tables:
-        made.sizes = np.stack(tables)
+        made.sizes = np.stack([_size_row(table, shape[0]) for table in tables.values()])
     return made, order
 
 
@@ -155,18 +177,27 @@ class _Conditions:
         starts = np.cumsum([0, *(len(table) for table in self._tables)]).tolist()
         self._starts = {id(table): start for table, start in zip(self._tables, starts, strict=False)}
         self._rows: dict[tuple[Any, ...], int] = {}
+        self._known: dict[tuple[Any, ...], int] = {}  # values of the parameters to rows
         for table in self._tables:
             if table.values.shape[1] != bars or table.values[0].size != bars:
                 raise ValueError(f"the indicators have the shape {table.values.shape[1:]}, the feed has {bars} bars of one asset")
 
     def row(self, params: Mapping[str, Any]) -> int:
+        asked = tuple([params[name] for name in self._names])
+        row = self._known.get(asked)
+        if row is None:
+            row = self._known[asked] = self._new_row(params)
+        return row
+
+    def _new_row(self, params: Mapping[str, Any]) -> int:
         missing = [name for name in self._names if params[name] is None]
         if missing:
             raise ValueError(f"parameter {missing[0]!r} has no value; each set has to give it, or SignalStrategy(..., params=...)")
-        key = tuple(
-            (self._at(condition.left, params), self._at(condition.right, params), condition.level(params)) for condition, _ in self._bits
-        )
-        return self._rows.setdefault(tuple(map(_comparable, key)), len(self._rows))
+        key = []
+        for condition, _ in self._bits:
+            left, right = self._at(condition.left, params), self._at(condition.right, params)
+            key.append((left, right, condition.level(params) if right < 0 else 0.0))
+        return self._rows.setdefault(tuple(key), len(self._rows))
 
     def _at(self, side: Any, params: Mapping[str, Any]) -> int:
         return self._starts[id(side.table)] + side.row(params) if hasattr(side, "table") else -1
@@ -180,16 +211,10 @@ class _Conditions:
     def fill(self, batch: Batch) -> None:
         batch.indicators = np.concatenate([table.values.reshape(len(table), -1) for table in self._tables])
         rows = [
-            (left, right, 0.0 if right >= 0 else level, condition.kind, bit)
+            (left, right, level, condition.kind, bit)
             for key in self._rows
             for (left, right, level), (condition, bit) in zip(key, self._bits, strict=True)
         ]
         batch.conditions = np.array(rows, dtype=[(name, condition_dtype[name]) for name in condition_dtype.names or ()]).view(
             condition_dtype
         )
-
-
-def _comparable(sides: tuple[int, int, float]) -> tuple[int, int, float]:
-    """Return the sides of a condition so that equal ones compare equal, which NaN does not."""
-    left, right, level = sides
-    return left, right, 0.0 if right >= 0 else level

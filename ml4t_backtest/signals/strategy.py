@@ -134,7 +134,8 @@ class SignalStrategy(ArrayStrategy):
         self.sources.check(self.params)
 
     def _check_kinds(self) -> None:
-        check_percent(self.size_kind, self.params["size"], self.sources.codes(), self.conflicts)
+        if self.size_kind is SizeKind.PERCENT:
+            check_percent(self.params["size"], self.sources.codes(), self.conflicts)
 
     # In an engine ----------------------------------------------------------------------------------------------------------
 
@@ -209,15 +210,18 @@ class SignalStrategy(ArrayStrategy):
 
     # Many sets -------------------------------------------------------------------------------------------------------------
 
-    def run_sets(self, feed: DataFeed, config: BacktestConfig | Mode | str, sets: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    def run_sets(
+        self, feed: DataFeed, config: BacktestConfig | Mode | str, sets: Sequence[Mapping[str, Any]], *, threads: int | None = None
+    ) -> list[dict[str, float]]:
         """Run many parameter sets and return the metrics of each, in their order, without keeping anything else.
 
         feed: of one asset for the fused kernel; with several, or where the config asks for what only the engine does, every set runs in
-        an engine: the same metrics, slower. config: as `Engine`. sets: dicts of parameters, the others stay as they are.
+        an engine: the same metrics, slower. config: as `Engine`. sets: dicts of parameters, the others stay as they are. threads: at
+        most so many.
         """
         from ml4t_backtest.signals.running import run_sets
 
-        return run_sets(self, feed, config, sets)
+        return run_sets(self, feed, config, sets, threads)
 
 
 def check_account(kind: SizeKind, size: Any, config: BacktestConfig) -> None:
@@ -233,10 +237,8 @@ def check_account(kind: SizeKind, size: Any, config: BacktestConfig) -> None:
         )
 
 
-def check_percent(kind: SizeKind, size: Any, codes: Sequence[int], conflicts: Conflicts) -> None:
+def check_percent(size: Any, codes: Sequence[int], conflicts: Conflicts) -> None:
     """Raise ValueError where a size of kind PERCENT would have to reduce or turn a position (codes: combinations that may come up)."""
-    if kind is not SizeKind.PERCENT:
-        return
     sides = {LONG: SignalBit.LONG_ENTRY, SHORT: SignalBit.SHORT_ENTRY}
     places = [FLAT, *(place for place, entry in sides.items() if any(code & entry for code in codes))]
     odd = {conflicts.action(code, place) for code in codes for place in places} & {SignalAction.REDUCE, SignalAction.REVERSE}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Wide", "read_flags", "read_wide"]
 
 _DIMENSIONS = 2
+_NOTHING = np.zeros((0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,14 @@ def read_wide(name: str, given: Any) -> Wide:
 
 
 def read_flags(name: str, given: Any) -> tuple[npt.NDArray[np.bool_], Wide]:
-    """Return signals as bool[bars, columns] and where they come from; missing is no signal.
+    """Return signals as bool[bars, columns] and where they come from (without the values); missing is no signal.
 
     Raises ValueError for numbers other than 0 and 1, and as `read_wide`.
     """
+    plain = given if isinstance(given, np.ndarray) else _plain_flags(given)
+    if plain is not None and plain.dtype == np.bool_ and plain.ndim in (1, _DIMENSIONS) and plain.size:
+        flags = plain if plain.ndim == _DIMENSIONS else plain[:, np.newaxis]
+        return flags, Wide(_NOTHING, *_labels(name, given))
     wide = read_wide(name, given)
     values = np.nan_to_num(wide.values, nan=0.0)
     odd = np.argwhere((values != 0.0) & (values != 1.0))
@@ -57,6 +62,26 @@ def read_flags(name: str, given: Any) -> tuple[npt.NDArray[np.bool_], Wide]:
         where = f"bar {bar}" + (f", column {wide.names[column]!r}" if wide.names else f", column {column}")
         raise ValueError(f"{name} was {values[bar, column]:g} at {where}, expected True or False; compare it with a level first")
     return values == 1.0, wide
+
+
+def _plain_flags(given: Any) -> npt.NDArray[Any] | None:
+    """Return the values of a pandas Series or frame of plain booleans, None for anything else."""
+    if type(given).__module__.split(".")[0] != "pandas":
+        return None
+    kinds = set(map(str, given.dtypes)) if hasattr(given, "columns") else {str(given.dtype)}
+    values: npt.NDArray[Any] | None = given.to_numpy() if kinds == {"bool"} else None
+    return values
+
+
+def _labels(name: str, given: Any) -> tuple[tuple[str, ...] | None, IntArray | None, str | None]:
+    """Return names, times and time zone of a pandas source, None each for an array."""
+    if isinstance(given, np.ndarray):
+        return None, None, None
+    names = tuple(map(str, given.columns)) if hasattr(given, "columns") else ((str(given.name),) if given.name is not None else None)
+    if type(given.index).__name__ != "DatetimeIndex":
+        return names, None, None
+    zone = None if given.index.tz is None else str(given.index.tz)
+    return names, _ascending(name, np.asarray(given.index.as_unit("ns").asi8, dtype=np.int64)), zone
 
 
 def _matrix(name: str, given: Any) -> FloatArray:
@@ -91,19 +116,11 @@ def _from_polars(name: str, given: Any) -> Wide:
 
 
 def _from_pandas(name: str, given: Any) -> Wide:
-    names = tuple(map(str, given.columns)) if hasattr(given, "columns") else ((str(given.name),) if given.name is not None else None)
-    times, zone = None, None
-    if type(given.index).__name__ == "DatetimeIndex":
-        zone = None if given.index.tz is None else str(given.index.tz)
-        times = _ascending(name, np.asarray(given.index.as_unit("ns").asi8, dtype=np.int64))
-    if hasattr(given, "columns"):
-        try:
-            values = given.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} has a column that holds no numbers: {error}") from error
-    else:
+    try:
         values = given.to_numpy(dtype=np.float64, na_value=np.nan)
-    return Wide(_matrix(name, values), names, times, zone)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} has a column that holds no numbers: {error}") from error
+    return Wide(_matrix(name, values), *_labels(name, given))
 
 
 def _ascending(name: str, times: IntArray) -> IntArray:
