@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import array_at, kernel, layout, long_entry
+from .addresses import ledger_at
 from .codes import CommissionKind, SlippageKind, StepStatus
 from .dtypes import (
     Record,
@@ -24,7 +25,6 @@ from .dtypes import (
     set_dtype,
     signal_dtype,
 )
-from .addresses import ledger_at
 from .ledger import Ledger
 from .signals_bar import forget_orders, tally, work
 from .signals_path import begun, followed, put_down, setting_out
