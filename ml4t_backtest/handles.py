@@ -216,6 +216,11 @@ class PositionBook:
         if len(self.open) != columns.open_positions[0]:
             self._rebuild()
 
+    def forget(self) -> None:
+        """Forget what was seen of a ledger that has begun anew."""
+        self._seen = 0
+        self.open.clear()
+
     def _rebuild(self) -> None:
         """Take the open positions from the ledger's own list; cheaper than going through many fills."""
         before = dict(self.open)

@@ -106,7 +106,7 @@ def tally(ledger: Ledger, outcome: Record, first_fill: int, first_trade: int) ->
         fill = ledger.fills[row]
         outcome["num_fills"] += 1
         outcome["total_commission"] += fill["commission"]
-        outcome["total_slippage"] += fill["slippage"] * abs(fill["quantity"]) * ledger.contracts[0]["multiplier"]
+        outcome["total_slippage"] += fill["slippage"] * abs(fill["quantity"]) * ledger.contracts[fill["asset"]]["multiplier"]
     for row in range(first_trade, state["trade_count"]):
         trade = ledger.trades[row]
         pnl, move = trade["pnl"], trade["pnl_percent"]

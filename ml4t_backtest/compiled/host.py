@@ -15,11 +15,11 @@ from ml4t_backtest.compiled.messages import compile_error, refusal_text
 from ml4t_backtest.config import MissingPricePolicy
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_backtest.memory import address_of
-from ml4t_kernels.codes import HostRequest, StepStatus
+from ml4t_kernels.codes import HostRequest, Stage, StepStatus
 from ml4t_kernels.dtypes import host_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ml4t_backtest.broker import Broker
     from ml4t_backtest.compiled.strategy import CompiledStrategy
@@ -53,14 +53,16 @@ class CompiledHost:
         self._broker = broker
         self._failure: BaseException | None = None
         self._plain: dict[Any, Any] = {}
-        self._rules = strategy.made_rules()
+        self.rules = strategy.made_rules()
+        self.refresh: Callable[[], None] = _nothing  # called when buffers may have moved and entries may be there
+        self._run_seen = 0
         self.signals = _signals_of(strategy, panels)
         self._params = strategy.bundle()
         arrays = None if strategy.state is None else fresh_arrays(strategy.state, len(panels.assets), self._params)
         self._memory = None if arrays is None else as_bundle("State", arrays)
-        self._record = np.zeros(1, dtype=host_dtype)
+        self.record = np.zeros(1, dtype=host_dtype)
         self._fill_record()
-        store.state["host_address"] = address_of(self._record)
+        store.state["host_address"] = address_of(self.record)
         self._program = None if self._is_plain else self._compiled()
 
     @property
@@ -79,7 +81,7 @@ class CompiledHost:
         from ml4t_kernels import entry
         from ml4t_kernels._jit import address_of_entry, function_at
 
-        row, broker, config = self._record[0], self._broker, self._broker.config
+        row, broker, config = self.record[0], self._broker, self._broker.config
         self._tables = [table_of(self._params), table_of(self._memory or ())]
         panels = [np.ascontiguousarray(self._panels.signals[name]) for name in self.signals]
         self._kept: list[Any] = [panels, np.array([address_of(panel) for panel in panels] or [0], dtype=np.int64)]
@@ -98,7 +100,7 @@ class CompiledHost:
 
     def _empty_form(self) -> None:
         for name in ("limit_price", "stop_price", "trail_amount", "trail_percent", "displayed_quantity"):
-            self._record[name] = math.nan
+            self.record[name] = math.nan
 
     def _compiled(self) -> Any:
         """Return the strategy's program for these kinds of parameters and arrays, compiling it when it is new."""
@@ -131,13 +133,17 @@ class CompiledHost:
     def _answer(self, number: int, first: float, second: float, third: float) -> float:
         """Do what code of the strategy or a verb asks for; NaN when it failed, and `_failure` says why."""
         try:
-            return self._do(number, first, second, third)
+            answer = self._do(number, first, second, third)
         except BaseException as error:  # noqa: BLE001 - it must not cross the kernel; the host raises it
             self._failure = error
             return math.nan
+        self.refresh()
+        return answer
 
     def _do(self, number: int, first: float, second: float, third: float) -> float:
         broker, store = self._broker, self._store
+        if self.record["run"][0] != self._run_seen:
+            self._forget()
         if number == HostRequest.GROW_ORDERS:
             store.grow_orders(int(first))
         elif number == HostRequest.FINISH_ORDER:
@@ -156,16 +162,22 @@ class CompiledHost:
             broker.process_orders()
         return 0.0
 
+    def _forget(self) -> None:
+        """Let what Python remembers of an earlier run go: the account began anew in the meantime."""
+        self._run_seen = int(self.record["run"][0])
+        self._broker._book.forget()
+        self._broker._rules.contexts.clear()
+
     def _column(self, number: float) -> int:
         if not 0 <= number < len(self._panels.assets):
             raise ValueError(f"the asset was {number:g}, which is no column of the feed: 0 to {len(self._panels.assets) - 1}")
         return int(number)
 
     def _set_rule(self, number: int, asset: int, *, position: bool) -> None:
-        if not -1 <= number < len(self._rules):
-            raise ValueError(f"set_position_rule({number}): the strategy has {len(self._rules)} rules; CompiledStrategy(..., rules=[...])")
+        if not -1 <= number < len(self.rules):
+            raise ValueError(f"set_position_rule({number}): the strategy has {len(self.rules)} rules; CompiledStrategy(..., rules=[...])")
         name = None if asset == -1 else self._panels.assets[self._column(asset)]
-        self._broker.set_position_rules(None if number < 0 else self._rules[number], name, position=position)
+        self._broker.set_position_rules(None if number < 0 else self.rules[number], name, position=position)
 
     # The run -------------------------------------------------------------------------------------------------------------
 
@@ -189,7 +201,7 @@ class CompiledHost:
         if self._program is None:
             self._guard(lambda: self._run_plain(bars))
         else:
-            self._record["strategy_address"] = self._program.on_bar
+            self.record["strategy_address"] = self._program.on_bar
             self._guard(lambda: self._run_compiled(bars))
 
     def _run_compiled(self, bars: Iterable[int]) -> None:
@@ -216,9 +228,36 @@ class CompiledHost:
             from ml4t_kernels._jit import address_of_entry
 
             field, name = _PARTS[status]
-            self._record[field] = address_of_entry(getattr(entry, name), "int64(int64)")
+            self.record[field] = address_of_entry(getattr(entry, name), "int64(int64)")
         step("advance", self._store, status)
-        self._record["on_turn"] = 1
+        if self._store.columns.stage[0] == Stage.STRATEGY:
+            self.record["on_turn"] = 1
+        self.refresh()
+
+    def program_of(self, params: Any) -> None:
+        """Compile the strategy for parameters of the kinds of `params`, a named tuple, and let the next runs be of that program."""
+        self._params = params
+        self._program = program = self._compiled()
+        self.record["strategy_address"] = program.on_bar
+
+    def drive_sets(self, batch: Any, last: int) -> BaseException | None:
+        """Run the sets of a batch until all are through (None), or one fails (what it raised)."""
+        from ml4t_kernels._jit import bind
+        from ml4t_kernels.driving import drive_sets
+
+        go, store = bind(drive_sets, "int64(int64,int64,int64)"), self._store
+        batch["init_address"] = 0 if self._program is None else self._program.init
+        self.refresh()
+
+        def turn() -> None:
+            while (status := go(store.address, address_of(batch), last)) != StepStatus.OK:
+                self._help(status)
+
+        try:
+            self._guard(turn)
+        except Exception as error:  # noqa: BLE001 - it is the outcome of that set
+            return error
+        return None
 
     def _run_plain(self, bars: Iterable[int]) -> None:
         for _ in bars:
@@ -264,11 +303,15 @@ class CompiledHost:
         return "the start" if bar < 0 else f"bar {bar} ({self._panels.timestamps[bar]})"
 
     def _asset(self) -> str:
-        column = int(self._record["asset"][0])
+        column = int(self.record["asset"][0])
         return f", asset {column} ({self._panels.assets[column]!r})" if 0 <= column < len(self._panels.assets) else ""
 
     def _where(self) -> str:
         return f"in {self._strategy.name} at {self._when()}; it asked last about{self._asset().lstrip(',') or ' no asset'}"
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 _programs: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()

@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from ml4t_backtest.studies.routing import Routes
     from ml4t_kernels.dtypes import FloatArray
 
-__all__ = ["COMPLETED", "FAILED", "EngineRunner", "Row", "Runner", "SetsRunner", "Task", "make_runner", "releases_lock", "with_feed"]
+__all__ = [
+    "COMPLETED",
+    "FAILED",
+    "EngineRunner",
+    "Row",
+    "Runner",
+    "SetsRunner",
+    "Task",
+    "make_runner",
+    "releases_lock",
+    "text_of",
+    "with_feed",
+]
 
 COMPLETED, FAILED = "completed", "failed"
 _CONFIGS_KEPT = 256
@@ -91,7 +103,7 @@ class EngineRunner:
 
     def result(self, parameters: Mapping[str, Any]) -> BacktestResult:
         """Run one set and return everything. Raises what the strategy raises, RuntimeError when a rule of the set did not count."""
-        engine, rules = self._prepare(parameters)
+        engine, rules = self.prepare(parameters)
         first = int(engine._store.state["rule_set"][0])
         result = engine.run()
         if rules and int(engine._store.state["rule_set"][0]) != first:
@@ -101,7 +113,8 @@ class EngineRunner:
             )
         return result
 
-    def _prepare(self, parameters: Mapping[str, Any]) -> tuple[Engine, list[Any]]:
+    def prepare(self, parameters: Mapping[str, Any]) -> tuple[Engine, list[Any]]:
+        """Return the engine of a set, not run yet, and its position rules."""
         task, routes = self._task, self._task.routes
         strategy = task.maker.make({name: parameters[name] for name in routes.strategy if name in parameters})
         config = self.config_of(parameters)
@@ -136,7 +149,7 @@ class EngineRunner:
         try:
             result = self.result(parameters)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the outcome of this set
-            return Row({}, FAILED, _text(error), time.perf_counter() - started)
+            return Row({}, FAILED, text_of(error), time.perf_counter() - started)
         keep = self._task.keep
         return Row(
             result.metrics,
@@ -165,7 +178,7 @@ class SetsRunner:
             try:
                 config = self._engines.config_of(one)
             except Exception as error:  # noqa: BLE001 - settings that contradict each other are the outcome of this set
-                rows[place] = Row({}, FAILED, _text(error))
+                rows[place] = Row({}, FAILED, text_of(error))
                 continue
             groups.setdefault(id(config), (config, []))[1].append(place)
         for config, places in groups.values():
@@ -182,7 +195,7 @@ class SetsRunner:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - see EngineRunner
             if len(sets) > 1:
                 return [row for one in sets for row in self._together(config, [one])]
-            return [Row({}, FAILED, _text(error), time.perf_counter() - started)]
+            return [Row({}, FAILED, text_of(error), time.perf_counter() - started)]
         each = (time.perf_counter() - started) / len(sets)
         return [_answered(answer, each) for answer in answers]
 
@@ -201,12 +214,25 @@ def _answered(answer: Mapping[str, Any], seconds: float) -> Row:
 
 def make_runner(task: Task) -> Runner:
     """Return the fastest runner that gives what the task asks for."""
-    return SetsRunner(task) if _runs_sets(task) else EngineRunner(task)
+    if _runs_sets(task):
+        return SetsRunner(task)
+    if _is_compiled(task):
+        from ml4t_backtest.studies.compiled_runs import CompiledRunner
+
+        return CompiledRunner(task)
+    return EngineRunner(task)
 
 
 def releases_lock(task: Task) -> bool:
     """Tell whether runs leave the interpreter to other threads, so that threads do what processes would."""
-    return _runs_sets(task)
+    return _runs_sets(task) or _is_compiled(task)
+
+
+def _is_compiled(task: Task) -> bool:
+    """Whether the strategy is compiled and its runs can share an account."""
+    from ml4t_backtest.studies.compiled_runs import takes
+
+    return takes(task)
 
 
 def _runs_sets(task: Task) -> bool:
@@ -219,6 +245,6 @@ def with_feed(task: Task, feed: DataFeed | None) -> Task:
     return replace(task, feed=feed)  # type: ignore[arg-type]
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     """Return an exception as one text with its notes."""
     return "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])

@@ -194,8 +194,8 @@ class _TestRunner(EngineRunner):
         self._begin = begin
         self.muted = 0
 
-    def _prepare(self, parameters: Mapping[str, Any]) -> tuple[Engine, list[Any]]:
-        engine, rules = super()._prepare(parameters)
+    def prepare(self, parameters: Mapping[str, Any]) -> tuple[Engine, list[Any]]:
+        engine, rules = super().prepare(parameters)
         self.muted = int(np.searchsorted(engine._panels.times, self._begin))
         if self.muted:
             engine._store.state["first_order_bar"] = self.muted

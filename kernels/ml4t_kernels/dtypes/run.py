@@ -6,7 +6,7 @@ import numpy as np
 
 from ml4t_kernels.arrays import titled
 
-__all__ = ["alert_dtype", "bar_dtype", "flow_dtype", "host_dtype", "state_dtype"]
+__all__ = ["alert_dtype", "bar_dtype", "batch_dtype", "flow_dtype", "host_dtype", "state_dtype"]
 
 bar_dtype = titled(
     ("time", "time of the bar [ns UTC]", np.int64),
@@ -141,6 +141,7 @@ host_dtype = titled(
     ("memory_table", "address of the table of the strategy's own arrays", np.int64),
     ("signals_table", "address of the addresses of the signals, int64[signals]", np.int64),
     ("signals", "number of signals", np.int64),
+    ("run", "number of the run, for hosts that make many", np.int64),
     ("asset", "column that the strategy asked about last, -1 before", np.int64),
     ("on_turn", "1: the strategy has its turn", np.int64),
     ("failed", "1: a request was not granted", np.int64),
@@ -159,4 +160,24 @@ host_dtype = titled(
     ("parent_id", "order that it waits for, 0 without", np.int64),
     ("sibling_id", "order whose one-cancels-other group it joins, 0 without", np.int64),
     ("reduce_only", "1, 0, or -1 to decide from the position", np.int64),
+)
+
+batch_dtype = titled(
+    ("set", "parameter set that is run or next", np.int64),
+    ("phase", "0: not begun, 1: bars to come, 2: the last bar is to be closed", np.int64),
+    ("last_bar", "number of the last bar", np.int64),
+    ("init_address", "address of the strategy's init, 0 without", np.int64),
+    ("initial_cash", "cash at the start [money]", np.float64),
+    ("start_address", "address of a copy of the state record as a run begins", np.int64),
+    ("state_bytes", "bytes of a state record", np.int64),
+    ("regions_address", "address of int64[regions, 3]: from, to, bytes of what a run begins with", np.int64),
+    ("regions", "number of regions", np.int64),
+    ("params_address", "address of the parameters, one table after the other", np.int64),
+    ("params_bytes", "bytes of a table of parameters", np.int64),
+    ("memory_address", "address of the tables of the strategy's own arrays, 0 without", np.int64),
+    ("memory_bytes", "bytes of such a table, 0 for one that all sets share", np.int64),
+    ("rules_from", "address of the rule rows of the sets, one after the other, 0 for those that are there", np.int64),
+    ("rule_bytes", "bytes of the rule rows of a set", np.int64),
+    ("outcomes_address", "address of what the sets leave behind, a row for each", np.int64),
+    ("equity_address", "address of the account values to keep, float64[sets, bars], 0 for none", np.int64),
 )
