@@ -1,9 +1,10 @@
 """Indicators: rolling mean, deviation, z-score, EMA, ATR, RSI, highest, lowest, crossings; over arrays or as columns of a frame.
 
 Arrays are float64 of shape (bars,) or (bars, assets), for example `feed.panels.prices["close"]`; lists and the series of data frames are
-taken too. With one window the answer has the shape of the values; with several (`sma(close, [10, 20, 50])`) it is a table: (windows, bars)
-or (windows, bars, assets). The value at a bar knows that bar and those before it, and no later one: a strategy that trades at the
-close of the bar it looks at, or later, may use it.
+taken too, but a column of a long frame has the assets one after the other: `with_indicators` goes through them. With one window the
+answer has the shape of the values; with several (`sma(close, [10, 20, 50])`) it is a table: (windows, bars) or (windows, bars, assets).
+The value at a bar knows that bar and those before it, and no later one: a strategy that trades at the close of the bar it looks at, or
+later, may use it.
 
 Missing values are NaN; infinite ones count as missing. A rolling window (`sma`, `rolling_std`, `zscore`, `highest`, `lowest`) that
 is not full yet or holds one answers NaN, and it leaves no trace in windows after it. `ema`, `rsi` and `atr` leave a bar without a value
@@ -261,7 +262,11 @@ def _by_asset(frame: pl.DataFrame, entity_col: str | None) -> tuple[IntArray, li
 
 
 def _one_column(name: str, function: Callable[[Mapping[str, FloatArray]], Values], bars: _Bars) -> npt.NDArray[Any]:
-    values = np.asarray(function(bars))
+    try:
+        values = np.asarray(function(bars))
+    except Exception as error:
+        error.add_note(f"in the indicator {name!r}")
+        raise
     rows = len(bars._rows)
     if values.shape != (rows,):
         raise ValueError(f"{name} returned an array of the shape {values.shape} for {rows} bars, expected one value per bar: ({rows},)")
@@ -275,6 +280,10 @@ def _one_column(name: str, function: Callable[[Mapping[str, FloatArray]], Values
 
 def _numbers(values: Values, name: str, *, table: bool = False) -> FloatArray:
     """Return values as float64 of one or two dimensions (`table`: any up to three), infinite ones as NaN."""
+    if hasattr(values, "panels"):
+        raise TypeError(f"{name} was a feed, expected one column of numbers: feed.panels.prices['close'] is (bars, assets)")
+    if TIMESTAMP in getattr(values, "columns", ()):
+        raise TypeError(f"{name} was a long frame, expected one column of numbers; with_indicators(frame, ...) goes through its assets")
     try:
         array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -351,7 +351,9 @@ def _length(value: Length, name: str, least: int = 1) -> tuple[str, int]:
     elif isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())
         if match is None:
-            raise ValueError(f"{name} was {value!r}, expected a whole number, a timedelta, or text such as '90d', '8h' or '30min'")
+            raise ValueError(
+                f"{name} was {value!r}, expected a whole number, a timedelta, or text such as '90d' or '8h' (CalendarWindows has years)"
+            )
         length = int(match[1]) * _NANOSECONDS[match[2]]
     else:
         return "count", _whole(value, name, least)

@@ -178,7 +178,8 @@ class _Walk:
         try:
             return runner.result(chosen), runner.muted
         except Exception as error:
-            error.add_note(f"in the test of window {len(self.windows)} with {chosen}")
+            declined = "; orders of the warm-up are declined: they return None" if runner.muted else ""
+            error.add_note(f"in the test of window {len(self.windows)} with {chosen}{declined}")
             raise
 
     def _events(self, given: Mapping[str, Any], first: int, last: int) -> dict[str, Any]:
@@ -227,6 +228,8 @@ def _refuse_ours(names: Iterable[Any]) -> None:
 
 def _windows_of(splitter: Any, feed: DataFeed) -> list[Split]:
     """Return the windows of a feed. Raises TypeError and ValueError for what cannot be walked through."""
+    if isinstance(splitter, type):
+        raise TypeError(f"splitter was the class {splitter.__name__}, expected an object: {splitter.__name__}(train=..., test=...)")
     if hasattr(splitter, "split"):
         splits: list[Split] = splitter.split(feed)
     elif isinstance(splitter, Iterable):
@@ -237,18 +240,23 @@ def _windows_of(splitter: Any, feed: DataFeed) -> list[Split]:
         raise ValueError("splitter gave no windows")
     before = -1
     for split in splits:
-        if not isinstance(split, Split):
-            raise TypeError(f"splitter gave a {type(split).__name__}, expected Split objects")
-        for name in ("train", "test"):
-            bars = getattr(split, name)
-            if not len(bars) or bars[0] < 0 or bars[-1] >= feed.n_bars or (np.diff(bars) != 1).any():
-                raise ValueError(f"the {name} bars of {split!r} are no consecutive bars of the feed; cross_validate takes such splits")
-        if split.train[-1] >= split.test[0]:
-            raise ValueError(f"{split!r} trains on bars that are not before its test: look-ahead; cross_validate takes such splits")
-        if split.test[0] <= before:
-            raise ValueError(f"the test of {split!r} does not come after the one before it")
+        _check_window(split, feed.n_bars, before)
         before = int(split.test[-1])
     return splits
+
+
+def _check_window(split: Any, bars: int, before: int) -> None:
+    """Raise for what is no window. before: last bar of the test before it."""
+    if not isinstance(split, Split):
+        raise TypeError(f"splitter gave a {type(split).__name__}, expected Split objects")
+    for name in ("train", "test"):
+        own = getattr(split, name)
+        if not len(own) or own[0] < 0 or own[-1] >= bars or (np.diff(own) != 1).any():
+            raise ValueError(f"the {name} bars of {split!r} are no consecutive bars of the feed; cross_validate takes such splits")
+    if split.train[-1] >= split.test[0]:
+        raise ValueError(f"{split!r} trains on bars that are not before its test: look-ahead; cross_validate takes such splits")
+    if split.test[0] <= before:
+        raise ValueError(f"the test of {split!r} does not come after the one before it")
 
 
 def _between(frame: FrameLike, role: str, panels: Panels, first: int, last: int) -> FrameLike:

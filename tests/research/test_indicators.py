@@ -12,7 +12,7 @@ import talib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t_backtest import indicators
+from ml4t_backtest import DataFeed, indicators
 from ml4t_backtest.indicators import atr, crosses_above, crosses_below, ema, highest, lag, lowest, rolling_std, rsi, sma, zscore
 from ml4t_kernels._jit import COMPILED
 from tests.research import naive
@@ -20,6 +20,7 @@ from tests.research import naive
 VALUES = st.floats(0.01, 1e6, allow_subnormal=False).map(lambda value: round(value, 4))
 SERIES = st.lists(st.one_of(VALUES, st.sampled_from([100.0, 100.01, math.nan])), max_size=40)
 LENGTHS = st.integers(1, 12)
+LONG = pd.DataFrame({"timestamp": pd.to_datetime(["2024-01-01"]), "symbol": ["A"], "close": [1.0]})
 
 
 def close_to(made: np.ndarray, wanted: list[float], tolerance: float = 1e-11) -> None:
@@ -179,6 +180,8 @@ def test_lag() -> None:
         (lambda: sma([1.0], []), ValueError, r"window was empty"),
         (lambda: sma(["one"], 2), ValueError, r"values was a list that holds no plain numbers"),
         (lambda: sma(np.zeros((1, 1, 1)), 2), ValueError, r"values has 3 dimensions, expected \(bars,\) or \(bars, assets\)"),
+        (lambda: sma(LONG, 2), TypeError, r"values was a long frame.*with_indicators\(frame, ...\)"),
+        (lambda: sma(DataFeed(LONG), 2), TypeError, r"values was a feed.*feed.panels.prices\['close'\]"),
         (lambda: rolling_std([1.0], 1), ValueError, r"window was 1, expected a whole number >= 2"),
         (lambda: rolling_std([1.0], 3, ddof=2), ValueError, r"ddof was 2, expected 0 or 1"),
         (lambda: atr([1.0, 2.0], [1.0], [1.0], 2), ValueError, r"shapes \(2,\), \(1,\), \(1,\), expected one shape"),

@@ -152,6 +152,19 @@ def test_orders_before_the_first_bar_are_declined_in_a_warm_up() -> None:
         assert walk.to_dataframe("orders").filter(pl.col("exit_reason") != "end_of_data").height == count
 
 
+def test_an_error_in_a_test_says_where() -> None:
+    class Careless(Strategy):
+        def __init__(self, size: float) -> None:
+            self.size = size
+
+        def on_data(self, timestamp, data, context, broker):
+            self.order_id = broker.submit_order("A", self.size).order_id
+
+    with pytest.raises(AttributeError, match="order_id") as caught:
+        walk_forward(made_feed(60), Careless, {"size": [1.0]}, WINDOWS, warmup=5, **COSTS)
+    assert "in the test of window 0 with {'size': 1.0}; orders of the warm-up are declined: they return None" in caught.value.__notes__
+
+
 def test_a_choice_by_a_function_and_a_grid_by_window() -> None:
     seen: list[Split] = []
 
@@ -266,6 +279,7 @@ def test_ctrl_c_keeps_the_windows_that_are_finished(late: int) -> None:
         ({"select": "sharp"}, ValueError, "no metric 'sharp'; did you mean 'sharpe'"),
         ({"select": "num_trades"}, ValueError, "whether a high 'num_trades' is good is for you to say"),
         ({"splitter": 10}, TypeError, "splitter was a int, expected RollingWindows"),
+        ({"splitter": RollingWindows}, TypeError, r"splitter was the class RollingWindows, expected an object: RollingWindows\(train="),
         ({"splitter": []}, ValueError, "splitter gave no windows"),
         ({"splitter": [3]}, TypeError, "splitter gave a int, expected Split objects"),
         ({"splitter": CombinatorialPurged(4, 2)}, ValueError, "not before its test: look-ahead; cross_validate takes such splits"),
