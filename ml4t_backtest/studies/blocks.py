@@ -56,10 +56,10 @@ def packed(first: int, rows: Sequence[Row]) -> Block:
 
 def packed_at(numbers: IntArray, rows: Sequence[Row]) -> Block:
     """Return the rows of some sets. Raises TypeError for a metric that is no number."""
-    names = dict.fromkeys(name for name in METRIC_NAMES)
+    names = dict.fromkeys(METRIC_NAMES)
     for row in rows:
         names.update(dict.fromkeys(row.metrics))
-    listed = tuple(names)
+    listed = METRIC_NAMES if len(names) == len(METRIC_NAMES) else tuple(names)
     nothing = float("nan")
     block = Block(
         numbers,
@@ -85,12 +85,14 @@ def lost(number: int, error: str) -> Block:
 
 def joined(blocks: Sequence[Block]) -> Block:
     """Return all rows in the order of their numbers; of two rows of one set the first counts."""
-    names = tuple(dict.fromkeys([*METRIC_NAMES, *(name for block in blocks for name in block.names)]))
+    kinds = dict.fromkeys(block.names for block in blocks)
+    names = tuple(dict.fromkeys([*METRIC_NAMES, *(name for kind in kinds for name in kind)]))
+    places = {kind: [names.index(name) for name in kind] for kind in kinds}
     numbers = np.concatenate([block.numbers for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
     metrics = np.full((len(numbers), len(names)), np.nan)
     start = 0
     for block in blocks:
-        metrics[start : start + len(block), [names.index(name) for name in block.names]] = block.metrics
+        metrics[start : start + len(block), places[block.names]] = block.metrics
         start += len(block)
     _, order = np.unique(numbers, return_index=True)
     seconds = np.concatenate([block.seconds for block in blocks]) if blocks else np.zeros(0)

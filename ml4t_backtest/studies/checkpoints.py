@@ -17,9 +17,11 @@ import numpy as np
 from ml4t_backtest.studies.blocks import Block, Kept, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import polars as pl
+
+    from ml4t_kernels.dtypes import IntArray
 
 __all__ = ["Checkpoint"]
 
@@ -66,15 +68,20 @@ class Checkpoint:
 
     def load(self) -> Block:
         """Return the rows that are finished. Raises ValueError for a file that cannot be read."""
+        return joined([self._block(frame) for frame in self._frames(None)])
+
+    def finished(self) -> IntArray:
+        """Return the numbers of the sets that are finished. Raises as `load`."""
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(frame[_NUMBER].to_numpy() for frame in self._frames([_NUMBER]))])
+
+    def _frames(self, columns: list[str] | None) -> Iterator[pl.DataFrame]:
         import polars as pl
 
-        blocks = []
         for file in sorted(self.path.glob("rows-*.parquet")):
             try:
-                blocks.append(self._block(pl.read_parquet(file)))
+                yield pl.read_parquet(file, columns=columns)
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise ValueError(f"{file} cannot be read ({error}); remove it, and its rows are run again") from error
-        return joined(blocks)
 
     def take(self, block: Block) -> None:
         """Take finished rows; they are written after some seconds, or when there are many."""

@@ -7,12 +7,14 @@ chunks wait per worker, so that none runs dry.
 from __future__ import annotations
 
 import shutil
+import site
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ml4t_backtest.hints import did_you_mean
 from ml4t_backtest.studies.runners import EngineRunner, make_runner, releases_lock
@@ -150,6 +152,7 @@ class Processes(Pool):
     lost = (BrokenExecutor,)
     _kept: Any = None
     _kept_workers = 0
+    _kept_code: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, task: Task, workers: int) -> None:
         self._workers = workers
@@ -159,14 +162,23 @@ class Processes(Pool):
     @classmethod
     def _ready(cls, workers: int) -> Any:
         """Return the executor of the last study when it fits, else a new one."""
-        if cls._kept is not None and cls._kept_workers == workers and not cls._is_broken(cls._kept):
+        if cls._fits(workers):
+            cls._kept_code = _code_of_the_user()  # with modules that were imported since
             return cls._kept
         cls.shut()
         import loky
 
         cls._kept = loky.ProcessPoolExecutor(workers, timeout=_IDLE_SECONDS, initializer=prepare)
-        cls._kept_workers = workers
+        cls._kept_workers, cls._kept_code = workers, _code_of_the_user()
         return cls._kept
+
+    @classmethod
+    def _fits(cls, workers: int) -> bool:
+        """Whether the processes are there, enough, and as if started now: in this folder, with modules of the user as they are now."""
+        if cls._kept is None or cls._kept_workers != workers or cls._is_broken(cls._kept):
+            return False
+        now = _code_of_the_user()
+        return all(now.get(name) == known for name, known in cls._kept_code.items())
 
     @staticmethod
     def _is_broken(executor: Any) -> bool:
@@ -175,7 +187,7 @@ class Processes(Pool):
     @classmethod
     def is_warm(cls, workers: int) -> bool:
         """Tell whether processes are waiting for work already."""
-        return cls._kept is not None and cls._kept_workers == workers and not cls._is_broken(cls._kept) and bool(cls._kept._processes)
+        return cls._fits(workers) and bool(cls._kept._processes)
 
     @classmethod
     def shut(cls) -> None:
@@ -220,6 +232,18 @@ class Users(Pool):
     def close(self, *, at_once: bool) -> None:  # noqa: ARG002 - it is the user's
         """Leave the executor to the user."""
         self._folder.remove()
+
+
+def _code_of_the_user() -> dict[str, Any]:
+    """Return when files of modules that were not installed changed last, and the working folder."""
+    installed = tuple({sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages(), site.getusersitepackages()})
+    found: dict[str, Any] = {"": str(Path.cwd())}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and not file.startswith(installed):
+            with suppress(OSError):
+                found[file] = Path(file).stat().st_mtime_ns
+    return found
 
 
 def count_workers() -> int:

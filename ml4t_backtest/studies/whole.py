@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows", "Whole"]
 
+_TOGETHER = 1024
+
 
 class Rows:
     """Takes rows as they come; with a checkpoint lasting ones go to disk and are not kept here."""
 
     def __init__(self, bar: Any, checkpoint: Checkpoint | None) -> None:
         self.blocks: list[Block] = []
+        self._small = 0
         self._bar = bar
         self._checkpoint = checkpoint
 
@@ -39,8 +42,16 @@ class Rows:
         if self._checkpoint is not None and lasting:
             self._checkpoint.take(block)
         else:
-            self.blocks.append(block)
+            self._keep(block)
         self._bar.update(len(block))
+
+    def _keep(self, block: Block) -> None:
+        """Keep rows in memory; many small blocks become a large one."""
+        self.blocks.append(block)
+        self._small += 1
+        if self._small == _TOGETHER:
+            self.blocks[-_TOGETHER:] = [joined(self.blocks[-_TOGETHER:])]
+            self._small = 0
 
     def load(self) -> Block:
         """Return all rows."""
@@ -65,9 +76,9 @@ class Whole:
         finished = 0
         if checkpoint is not None:
             done = np.zeros(len(self.space), dtype=np.bool_)
-            done[checkpoint.load().numbers] = True
+            done[checkpoint.finished()] = True
             finished = int(done.sum())
-            missing = np.flatnonzero(~done).tolist()
+            missing = map(int, np.flatnonzero(~done))
         bar = counter(len(self.space), progress=self.progress, label="sweep", unit="set", initial=finished)
         rows = Rows(bar, checkpoint)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import importlib
 import multiprocessing
 import os
 import signal
@@ -197,6 +198,34 @@ def test_processes_are_started_when_it_is_worth_it() -> None:
     assert isinstance(moved, Processes)
     moved.close(at_once=True)
     assert make_pool(small, "serial", None, 10).better(3.0) is None
+
+
+MODULE = """
+from tests.studies.strategies import Crossing
+
+class Theirs(Crossing):
+    def __init__(self, fast):
+        super().__init__(fast, {slow})
+"""
+
+
+def test_kept_processes_do_not_run_old_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / "their_strategies.py"
+    feed, grid = feed_of(), {"fast": [2, 3]}
+    sweep(feed, Crossing, grid, executor="processes", workers=2)
+    for slow in (7, 12):
+        file.write_text(MODULE.format(slow=slow))
+        os.utime(file, (slow, slow))
+        module = importlib.import_module("their_strategies")
+        importlib.reload(module)
+        study = sweep(feed, module.Theirs, grid, executor="processes", workers=2)
+        expected = sweep(feed, lambda fast, slow=slow: Crossing(fast, slow), grid, executor="serial")
+        assert study.frame["final_value"].to_list() == expected.frame["final_value"].to_list()
+    assert Processes.is_warm(2)
+    monkeypatch.chdir(tmp_path)
+    assert not Processes.is_warm(2)
 
 
 def test_a_slow_study_goes_over_to_processes() -> None:
