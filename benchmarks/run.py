@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import rows_compiled
 import rows_data
 import rows_kernel
 import rows_loop
@@ -35,6 +36,8 @@ GROUPS: dict[str, Callable[[Setting], list[Row]]] = {
     "ingest": rows_data.ingest,
     "ingest_large": rows_data.ingest_large,
     "memory": rows_data.memory,
+    "compiled": rows_compiled.compiled,
+    "compiled_sweep": rows_compiled.compiled_sweep,
     "sweep": rows_sweep.sweeps,
 }
 
