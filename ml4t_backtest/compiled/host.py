@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -113,6 +114,11 @@ class CompiledHost:
             kinds_of(self._params),
             None if self._memory is None else (self._memory._fields, kinds_of(self._memory)),
         )
+        with _compiling:  # threads that begin together need one program, not one each
+            return self._program_in(programs, key)
+
+    def _program_in(self, programs: dict[Any, Any], key: Any) -> Any:
+        strategy = self._strategy
         if key not in programs:
             from ml4t_kernels._jit import compile_strategy
             from ml4t_kernels.addresses import HOST, STATE
@@ -314,6 +320,7 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+_compiling = Lock()
 _programs: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
 
