@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,15 +57,19 @@ def packed(first: int, rows: Sequence[Row]) -> Block:
 
 def packed_at(numbers: IntArray, rows: Sequence[Row]) -> Block:
     """Return the rows of some sets. Raises TypeError for a metric that is no number."""
-    names = dict.fromkeys(METRIC_NAMES)
-    for row in rows:
-        names.update(dict.fromkeys(row.metrics))
-    listed = METRIC_NAMES if len(names) == len(METRIC_NAMES) else tuple(names)
-    nothing = float("nan")
+    # Rows of one runner name the same metrics in the same order, but for failed ones, which name none.
+    kinds = dict.fromkeys(tuple(row.metrics) for row in rows)
+    names = tuple(dict.fromkeys([*METRIC_NAMES, *(name for kind in kinds for name in kind)]))
+    pick, nothing = itemgetter(*names), [float("nan")] * len(names)
+    blank = dict.fromkeys(names, nothing[0])
+    whole = {kind: len(kind) == len(names) for kind in kinds}
+    values = [
+        pick(row.metrics) if whole[tuple(row.metrics)] else pick({**blank, **row.metrics}) if row.metrics else nothing for row in rows
+    ]
     block = Block(
         numbers,
-        listed,
-        np.array([[row.metrics.get(name, nothing) for name in listed] for row in rows], dtype=np.float64).reshape(len(rows), len(listed)),
+        METRIC_NAMES if len(names) == len(METRIC_NAMES) else names,
+        np.array(values, dtype=np.float64).reshape(len(rows), len(names)),
         np.array([row.seconds for row in rows], dtype=np.float64),
         np.array([row.status != COMPLETED for row in rows], dtype=np.bool_),
     )
@@ -97,7 +102,10 @@ def joined(blocks: Sequence[Block]) -> Block:
     _, order = np.unique(numbers, return_index=True)
     seconds = np.concatenate([block.seconds for block in blocks]) if blocks else np.zeros(0)
     failed = np.concatenate([block.failed for block in blocks]) if blocks else np.zeros(0, dtype=np.bool_)
-    made = Block(numbers[order], names, metrics[order], seconds[order], failed[order])
+    if len(order) == len(numbers) and bool((order[1:] > order[:-1]).all()):
+        made = Block(numbers, names, metrics, seconds, failed)
+    else:
+        made = Block(numbers[order], names, metrics[order], seconds[order], failed[order])
     for block in reversed(blocks):
         made.errors.update(block.errors)
         made.kept.update(block.kept)

@@ -11,12 +11,14 @@ from ml4t_backtest.hints import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     import polars as pl
 
     from ml4t_kernels.dtypes import FloatArray, IntArray
 
 __all__ = ["best_rows", "direction", "metric_values", "unbeaten"]
 
+_TWO = 2
 _HIGHER = frozenset(
     (
         *("final_value", "total_return", "total_return_pct", "cagr", "sharpe", "sharpe_ratio", "sortino", "sortino_ratio"),
@@ -72,6 +74,8 @@ def unbeaten(values: Sequence[FloatArray], signs: Sequence[int]) -> IntArray:
     rows = np.flatnonzero(~np.isnan(points).any(axis=1))
     # Best first by every metric in turn: a row can only be beaten by one that comes before it.
     order = rows[np.lexsort(tuple(-points[rows, place] for place in reversed(range(points.shape[1]))))]
+    if points.shape[1] == _TWO and len(order):
+        return np.sort(order[_unbeaten_pairs(points[order, 0], points[order, 1])])
     front: list[int] = []
     for row in order.tolist():
         ahead = points[front]
@@ -79,3 +83,14 @@ def unbeaten(values: Sequence[FloatArray], signs: Sequence[int]) -> IntArray:
         if not beaten.any():
             front.append(row)
     return np.array(sorted(front), dtype=np.int64)
+
+
+def _unbeaten_pairs(first: FloatArray, second: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which of some pairs no other one beats; they are sorted, best first, by the first number and then the second."""
+    starts = np.flatnonzero(np.concatenate([[True], first[1:] != first[:-1]]))  # of pairs with the same first number
+    best = second[starts]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(best)[:-1]])
+    leads = (best > before) | (starts == 0)
+    group = np.cumsum(np.concatenate([[True], first[1:] != first[:-1]])) - 1
+    unbeaten_pairs: npt.NDArray[np.bool_] = leads[group] & (second == best[group])
+    return unbeaten_pairs

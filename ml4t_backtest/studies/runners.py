@@ -207,6 +207,8 @@ def _as_many(answers: Sequence[Any], count: int) -> Sequence[Any]:
 
 
 def _answered(answer: Mapping[str, Any], seconds: float) -> Row:
+    if "status" not in answer and "error" not in answer:
+        return Row(answer, seconds=seconds)
     metrics = {name: value for name, value in answer.items() if name not in ("status", "error")}
     status = answer.get("status", COMPLETED)
     return Row(metrics if status == COMPLETED else {}, status, answer.get("error"), seconds)

@@ -48,13 +48,16 @@ def test_nothing_beats_the_front(points: list[tuple[float, ...]]) -> None:
     signs = (1, -1, 1)
 
     def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-        pairs = [(sign * a, sign * b) for sign, a, b in zip(signs, one, other, strict=True)]
+        pairs = [(sign * a, sign * b) for sign, a, b in zip(signs, one, other, strict=False)]
         return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
     whole = [number for number, point in enumerate(points) if not any(map(math.isnan, point))]
     expected = [one for one in whole if not any(beats(points[other], points[one]) for other in whole)]
     columns = [np.array([point[place] for point in points]) for place in range(3)]
     assert unbeaten(columns, signs).tolist() == expected
+    pair = [one for one in points if not any(map(math.isnan, one[:2]))]
+    two = [one for one in pair if not any(beats(other[:2], one[:2]) for other in pair)]
+    assert [points[number] for number in unbeaten(columns[:2], signs[:2]).tolist()] == two
     ranked = best_rows(columns[0], len(points), 1).tolist()
     assert ranked == sorted([n for n in range(len(points)) if not math.isnan(points[n][0])], key=lambda n: (-points[n][0], n))
 
