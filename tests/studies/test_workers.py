@@ -105,6 +105,28 @@ def test_strategies_of_a_script_without_a_guard(tmp_path: Path) -> None:
     assert not done.stderr
 
 
+CELLS = (
+    "from ml4t_backtest import sweep\nfrom tests.studies.strategies import Crossing, feed_of\nSLOW = 9",
+    "class Own(Crossing):\n    def __init__(self, fast):\n        super().__init__(fast, SLOW)",
+    "sweep(feed_of(), Own, {'fast': [2, 3]}, executor='processes', workers=2).frame['status'].to_list()",
+    (
+        "SLOW = 12\nsweep(feed_of(), Own, {'fast': [2]}, executor='processes', workers=2).frame['final_value'].item() == "
+        "sweep(feed_of(), lambda fast: Crossing(fast, 12), {'fast': [2]}, executor='serial').frame['final_value'].item()"
+    ),
+)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_strategies_of_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    monkeypatch.setenv("PYTHONPATH", ".:kernels")
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    nbclient.NotebookClient(book, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    texts = [cell.outputs[-1]["data"]["text/plain"] for cell in book.cells[2:]]
+    assert texts == ["['completed', 'completed']", "True"]
+
+
 INTERRUPTED = """
 import sys, threading, warnings
 from pathlib import Path
