@@ -72,6 +72,7 @@ front
 # ## Look at the surface, not at the peak
 #
 # A good choice has good neighbours. `pivot` is the table behind `heatmap`; with three parameters it takes the mean over the third.
+# The chart needs Plotly: `pip install 'ml4t-backtest-numba[report]'`.
 
 # %%
 table = study.pivot("slow", "fast", "sharpe")
