@@ -74,13 +74,17 @@ class Cluster(Pool):
         """Start the chunk; Dask runs it again elsewhere when its worker dies."""
         return self._client.submit(run_chunk, self._token, numbers, sets, pure=False)
 
+    def is_gone(self) -> bool:
+        """Tell whether the client has lost its scheduler."""
+        return self._client.status != "running" or self._client.scheduler is None
+
     def renew(self) -> bool:
         """Dask starts workers anew."""
         return True
 
     def close(self, *, at_once: bool) -> None:  # noqa: ARG002 - chunks that nobody waits for are cancelled by Dask
         """Take the task from the workers."""
-        with suppress(OSError):  # a worker died this moment, and the task with it
+        with suppress(Exception):  # a worker died this moment, or the cluster is gone, and the task with it
             self._client.unregister_worker_plugin(self._token)
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_kernels.dtypes import trade_dtype
+
 if TYPE_CHECKING:
     from ml4t_backtest.panels import Panels
     from ml4t_backtest.studies.runners import Task
@@ -47,6 +49,7 @@ def fingerprint(task: Task, space: Space) -> dict[str, str]:
         "config": digest([task.config.to_dict(), task.config.commission_model, task.config.slippage_model]),
         "arguments": digest(dict(task.keywords)),
         "keep": ", ".join(sorted(task.keep)) or "metrics",
+        "layout of trades": digest(repr(trade_dtype)),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import warnings
 from collections import deque
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,8 +79,15 @@ class Drive:
     def drain(self) -> None:
         """Take the rows that have come meanwhile, without waiting for others; for the end of an interrupted study."""
         for future in list(self.flying):
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self._collect(future)
+            with suppress(Exception):  # a future of a cluster that is gone may raise anything
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    self._collect(future)
+
+    def cancel(self) -> None:
+        """Give up what has not come; a cluster that is gone may not even hear of it."""
+        for future in self.flying:
+            with suppress(Exception):
+                future.cancel()
 
     def _reconsider(self) -> None:
         """Go over to a better pool, if this one knows of one for what is left."""

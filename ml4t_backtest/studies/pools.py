@@ -68,6 +68,10 @@ class Pool(ABC):
         """Replace workers after one died; returns False when that is not in our hands."""
         return False
 
+    def is_gone(self) -> bool:
+        """Tell whether all of it went away, so that an error may say anything."""
+        return False
+
     def better(self, seconds: float) -> Pool | None:  # noqa: ARG002 - for pools that know of another one
         """Return a pool that is better for what is left, which would take so long on one worker; None to stay."""
         return None

@@ -47,12 +47,12 @@ class OptunaSearch:
             return trial.suggest_int(name, kind.low, kind.low + (kind.high - kind.low) // kind.step * kind.step, step=kind.step)
         return trial.suggest_float(name, kind.low, kind.high, log=kind.log)
 
-    def tell(self, trial: Any, block: Block, number: int) -> None:
-        """Tell Optuna what became of a trial."""
+    def tell(self, trial: Any, block: Block, number: int | None) -> None:
+        """Tell Optuna what became of a trial; None: it was not run."""
         from optuna.trial import TrialState
 
-        row = block.numbers.tolist().index(number)
-        if block.failed[row]:
+        row = None if number is None else block.numbers.tolist().index(number)
+        if row is None or block.failed[row]:
             self.study.tell(trial, state=TrialState.FAIL)
         else:
             self.study.tell(trial, [float(block.metrics[row, block.names.index(metric)]) for metric in self.metrics])
@@ -108,8 +108,7 @@ def run_search(whole: Whole, search: OptunaSearch) -> Study:
             block = rows.load()
             finished = set(block.numbers.tolist())
             for number, (trial, _) in enumerate(trials, start=first):
-                if number in finished:
-                    search.tell(trial, block, number)
+                search.tell(trial, block, number if number in finished else None)
     finally:
         bar.close()
         whole.close()

@@ -99,17 +99,19 @@ class Whole:
         drive = Drive(self.pool, self.space, numbers, total, rows)
         try:
             drive.run()
-        except (KeyboardInterrupt, BrokenExecutor) as error:
-            for future in drive.flying:
-                future.cancel()
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            kept = interrupted or isinstance(error, BrokenExecutor) or drive.pool.is_gone()
+            if kept:
+                drive.drain()
+            drive.cancel()
             self._close(drive.pool)
-            drive.drain()
-            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"stopped, the executor broke ({type(error).__name__})"
+            if not kept:
+                raise
+            drive.drain()  # what ended meanwhile
+            reason = "interrupted" if interrupted else f"stopped, the executor broke ({type(error).__name__})"
             warnings.warn(f"{reason}: the study holds the sets that were finished of {len(self.space):,}", UserWarning, stacklevel=4)
             return "interrupted"
-        except BaseException:
-            self._close(drive.pool)
-            raise
         self.pool = drive.pool
         return "completed"
 

@@ -17,6 +17,7 @@ import pytest
 
 from ml4t_backtest import Study, sweep
 from ml4t_backtest.studies import cluster as cluster_room
+from ml4t_backtest.studies.whole import Rows
 from tests.studies.strategies import Crossing, Deadly, Failing, Slow, feed_of
 
 dask = pytest.importorskip("dask")
@@ -125,6 +126,30 @@ def test_a_set_that_kills_its_workers_is_a_row() -> None:
         study = sweep(feed_of(), Deadly, {"fast": [3, 5, 6], "seconds": [0.0]}, executor=mortal)
     assert study.frame["status"].to_list() == ["completed", "failed", "completed"]
     assert "KilledWorker" in study.frame["error"][1]
+
+
+def test_a_cluster_that_goes_away_leaves_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    came, plain = threading.Event(), Rows.take
+
+    def take(self: Rows, block: Any, *, lasting: bool = True) -> None:
+        plain(self, block, lasting=lasting)
+        came.set()
+
+    monkeypatch.setattr(Rows, "take", take)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local, distributed.Client(local) as lonely:
+
+        def close() -> None:
+            came.wait(60.0)
+            local.close()
+
+        thread = threading.Thread(target=close)
+        thread.start()
+        with pytest.warns(UserWarning, match="stopped, the executor broke"):
+            study = sweep(feed_of(), Slow, {"fast": range(2, 202), "seconds": [0.05]}, executor=lonely)
+        thread.join()
+    assert study.status == "interrupted"
+    assert 0 < len(study) < 200
+    assert set(study.frame["status"]) == {"completed"}
 
 
 def test_a_worker_without_the_package(client: Any) -> None:

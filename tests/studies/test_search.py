@@ -40,6 +40,21 @@ def test_failed_sets_are_failed_trials() -> None:
     assert "completed" in states
 
 
+class Stopping(Crossing):
+    def on_start(self, broker: Any) -> None:
+        if self.fast == 5:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_search_leaves_no_trial_open() -> None:
+    search = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+    with pytest.warns(UserWarning, match="interrupted"):
+        study = sweep(feed_of(), Stopping, optuna_search(search, {"fast": Integers(2, 6)}, 50, batch=50), executor="serial")
+    states = [trial.state for trial in search.trials]
+    assert states.count(optuna.trial.TrialState.COMPLETE) == len(study)
+    assert states.count(optuna.trial.TrialState.FAIL) == 50 - len(study) > 0
+
+
 def test_two_objectives() -> None:
     search = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=1))
     study = sweep(feed_of(), Crossing, optuna_search(search, SPACE, 6, ["sharpe", "max_drawdown"]), executor="serial")
