@@ -158,7 +158,7 @@ def run_signals(address: int, first: int, last: int) -> int:
         chosen = sets[number]
         if chosen["signals"] != known:  # sets of the same signals stand together
             known = chosen["signals"]
-            signal = signals[known]
+            signal: Record = signals[known]
             if signal["codes"] >= 0:
                 codes = array_at(job["codes_address"] + signal["codes"] * bars, bars, np.uint8)
             else:

@@ -83,7 +83,7 @@ def figures(setting: Setting, bars: Bars, batch: Batch, outcomes: Records) -> di
     columns = metrics_of(outcomes, cash, bars.times)
     for number in doubtful(outcomes, len(bars.times)).tolist():
         equity = replay(setting, bars, batch, number).bars["equity"]
-        exact = {**_return_metrics(float(cash[number]), bars.times, equity, columns["max_drawdown"][number]), **shape_of(equity)}
+        exact = {**_return_metrics(float(cash[number]), bars.times, equity, float(columns["max_drawdown"][number])), **shape_of(equity)}
         exact |= {"sharpe_ratio": exact["sharpe"], "sortino_ratio": exact["sortino"]}
         for name in _OF_RETURNS:
             columns[name][number] = exact[name]

@@ -23,7 +23,9 @@ __all__ = ["SIGNAL_NAMES", "Sources", "check_column", "possible_codes"]
 
 SIGNAL_NAMES = ("entries", "exits", "short_entries", "short_exits")
 _COMBINATIONS = 16
-_BITS = dict(zip(SIGNAL_NAMES, (SignalBit.LONG_ENTRY, SignalBit.LONG_EXIT, SignalBit.SHORT_ENTRY, SignalBit.SHORT_EXIT), strict=True))
+_BITS: dict[str, SignalBit] = dict(
+    zip(SIGNAL_NAMES, (SignalBit.LONG_ENTRY, SignalBit.LONG_EXIT, SignalBit.SHORT_ENTRY, SignalBit.SHORT_EXIT), strict=True)
+)
 
 
 class Sources:
@@ -105,7 +107,7 @@ class Sources:
             if all(params[name] is not None for name in condition.parameters()):
                 condition.left.row(params)
                 condition.level(params)
-                if not isinstance(condition.right, (float, str)):
+                if not isinstance(condition.right, (float, int, str)):
                     condition.right.row(params)
 
     def matrix(self, params: Mapping[str, Any], assets: Sequence[str], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
