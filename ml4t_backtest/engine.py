@@ -198,7 +198,11 @@ class Engine:
     def _run_turns(self, strategy: Strategy | ArrayStrategy, *, progress: bool) -> None:
         """Give a Python strategy its turns: at the start, on every bar, at the end."""
         strategy.on_start(self.broker)
-        if isinstance(strategy, ArrayStrategy):
+        host = strategy._compiled_host(self._store, self._panels, self.broker) if isinstance(strategy, ArrayStrategy) else None
+        if host is not None:
+            self.broker._read_on_demand()
+            host.run(bars_with_progress(self._panels.bars, progress=progress))
+        elif isinstance(strategy, ArrayStrategy):
             self._run_arrays(strategy, progress=progress)
         else:
             self._run_bars(strategy, progress=progress)

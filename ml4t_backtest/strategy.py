@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ml4t_backtest.broker import Broker
+    from ml4t_backtest.panels import Panels
     from ml4t_backtest.rows import Rows
+    from ml4t_backtest.store import Store
 
 __all__ = ["ArrayStrategy", "Strategy"]
 
@@ -48,3 +50,7 @@ class ArrayStrategy(_Callbacks):
         rows: float64[assets] arrays of prices, signals, positions and weights in the order of `rows.assets`. Submit
         with `broker.submit_orders(quantities)` or `broker.order_target_weights(weights)`.
         """
+
+    def _compiled_host(self, store: Store, panels: Panels, broker: Broker) -> Any:  # noqa: ARG002 - for those that have one
+        """Return what runs the strategy without Python between the bars, None where nothing does. For strategies of this library."""
+        return None

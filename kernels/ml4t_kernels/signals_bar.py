@@ -6,16 +6,17 @@ nothing of the ledger is compiled again.
 
 from __future__ import annotations
 
-from math import inf, isnan
+from math import isinf, isnan
 
 import numpy as np
 
 from ._jit import array_at, call_entry, kernel
-from .codes import OrderType, SignalAction, SizeKind, Stage, StepStatus
+from .codes import OrderType, Stage, StepStatus
 from .dtypes import NO_PRICE, UNBOUNDED, Record
 from .dtypes import order_dtype as _order_dtype
 from .ledger import Ledger
 from .orders import submit
+from .signals_orders import order_of
 
 __all__ = ["forget_orders", "tally", "work"]
 
@@ -24,36 +25,13 @@ _ROOM = 4  # orders that one bar may add
 
 
 @kernel
-def _units(ledger: Ledger, close: float, size: float, kind: int) -> float:
-    """Return the unsigned quantity of an entry, inf for all that the account can pay (ledger: in; kind: code SizeKind)."""
-    state, price = ledger.state[0], close * ledger.contracts[0]["multiplier"]
-    if size == inf:
-        # The gate cuts an order to what can be paid; twice the account value at the close pays for any open down to half of it.
-        return inf if ledger.params[0]["clearing"] != 0 else 2.0 * max(state["equity"], 0.0) / price
-    if kind == SizeKind.VALUE:
-        return size / price  # type: ignore[no-any-return]
-    if kind == SizeKind.EQUITY:
-        return size * max(state["equity"], 0.0) / price  # type: ignore[no-any-return]
-    return inf if kind == SizeKind.PERCENT else size
-
-
-@kernel
 def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> None:
     """Submit the order of an action (ledger: in-out; action: code SignalAction; size, kind: of entries)."""
-    held, units, reduces = ledger.positions[0]["quantity"], 0.0, 0
-    side = 1.0 if action == SignalAction.BUY or (action != SignalAction.SELL and held < 0.0) else -1.0
-    if action != SignalAction.CLOSE:
-        units = _units(ledger, close, size, kind)
-    quantity = side * units
-    if action == SignalAction.CLOSE or (action == SignalAction.REDUCE and units == inf):
-        quantity, reduces = -held, 1
-    elif action == SignalAction.REDUCE:
-        reduces = 1
-    elif action == SignalAction.REVERSE:  # without a size it only closes
-        quantity = -held if isnan(units) else quantity - held
-    everything = abs(quantity) == inf
-    if isnan(quantity) or (everything and not size > 0.0):
+    price, pays_all = close * ledger.contracts[0]["multiplier"], ledger.params[0]["clearing"] != 0
+    quantity, reduces = order_of(action, ledger.positions[0]["quantity"], size, kind, price, ledger.state[0]["equity"], pays_all)
+    if isnan(quantity):
         return
+    side, everything = 1.0 if quantity > 0.0 else -1.0, isinf(quantity)
     if everything:
         quantity = side * max(1.0, ledger.contracts[0]["lot_size"])  # anything that is not refused
     placed = submit(ledger, 0, close, quantity, OrderType.MARKET, NO_PRICE, NO_PRICE, reduces)

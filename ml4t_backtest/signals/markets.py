@@ -10,6 +10,7 @@ import numpy as np
 
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.frames import time_series
+from ml4t_backtest.panels import Panels
 from ml4t_backtest.signals.fused import Bars
 from ml4t_backtest.signals.wide import Wide, read_wide
 
@@ -32,19 +33,21 @@ class Prices:
 
     def feed(self, columns: list[int], names: list[str]) -> DataFeed:
         """Return the feed of some columns."""
-        import polars as pl
-
-        count = self.bars.close.shape[1]
-        times = time_series("timestamp", self.bars.times, self.zone)
-        frame = {
-            "timestamp": pl.concat([times] * len(columns)),
-            "asset": np.repeat(np.array(names, dtype=object), count).tolist(),
-            **{name: getattr(self.bars, name)[columns].ravel() for name in ("open", "high", "low", "close", "volume")},
-        }
-        made = pl.DataFrame(frame)
-        if np.isnan(self.bars.volume).all():
-            made = made.drop("volume")
-        return DataFeed(made, entity_col="asset")
+        bars = self.bars
+        prices = {name: np.ascontiguousarray(getattr(bars, name)[columns].T) for name in ("open", "high", "low", "close", "volume")}
+        known = not np.isnan(prices["volume"]).all()
+        made = DataFeed.__new__(DataFeed)  # the prices have been checked
+        made.panels = Panels(
+            times=bars.times,
+            timestamps=time_series("timestamp", bars.times, self.zone).to_list(),
+            assets=tuple(names),
+            prices={**prices, "volume": prices["volume"] if known else np.zeros_like(prices["close"])},
+            present=np.ones(prices["close"].shape, dtype=np.uint8),
+            zone=self.zone,
+            extras={} if bars.vwap is None else {"vwap": np.ascontiguousarray(bars.vwap[columns].T)},
+            has_volume=known,
+        )
+        return made
 
 
 def read_prices(close: Any, others: dict[str, Any], freq: Any) -> Prices:

@@ -76,7 +76,8 @@ class Plan:
         if first["own_costs"] == 1:
             models["commission_model"] = CombinedCommission(float(first["commission_rate"]), float(first["commission_per_order"]))
             models["slippage_model"] = PercentageSlippage(float(first["slippage_rate"]))
-        feed = self.prices.feed([int(self.batch.sets[number]["prices"]) for number in numbers], [self.names[number] for number in numbers])
+        names, prices = self.names, self.batch.sets["prices"]
+        feed = self.prices.feed(prices[numbers].tolist(), [names[number] for number in numbers])
         return Engine(feed, self.strategy(numbers), setting.config.replace(initial_cash=float(first["initial_cash"])), **models)
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ml4t_backtest.broker import Broker
     from ml4t_backtest.config import BacktestConfig, Mode
     from ml4t_backtest.datafeed import DataFeed
+    from ml4t_backtest.panels import Panels
     from ml4t_backtest.rows import Rows
+    from ml4t_backtest.store import Store
 
 __all__ = ["SIZE_TYPES", "SignalStrategy", "check_account", "check_percent", "rules_of"]
 
@@ -207,6 +209,15 @@ class SignalStrategy(ArrayStrategy):
         if self.size_kind is SizeKind.PERCENT and not only_closes and math.isfinite(quantity):
             return broker.order_cash_percent(asset, quantity)
         return broker.submit_order(asset, quantity, reduce_only=only_closes)
+
+    def _compiled_host(self, store: Store, panels: Panels, broker: Broker) -> Any:
+        """Return what runs the strategy by its compiled turn; orders in another sequence than that of the assets take the Python turn."""
+        changed = type(self).on_arrays is not SignalStrategy.on_arrays or type(self).submit is not SignalStrategy.submit
+        if changed or self.call_seq != "default":
+            return None
+        from ml4t_backtest.signals.hosting import SignalHost
+
+        return SignalHost(self, store, panels, broker)
 
     # Many sets -------------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ml4t_kernels.arrays import NO_PRICE, NO_SLOT, UNBOUNDED, FloatArray, IntArray, Prices, Record, Records, Special, bare
 
 from .run import alert_dtype, bar_dtype, batch_dtype, flow_dtype, host_dtype, state_dtype
-from .signals import condition_dtype, job_dtype, outcome_dtype, set_dtype, signal_dtype
+from .signals import condition_dtype, job_dtype, outcome_dtype, set_dtype, signal_dtype, turn_dtype
 from .terms import contract_dtype, cost_dtype, event_dtype, limit_dtype, params_dtype, rule_dtype, tier_dtype
 from .trading import fill_dtype, order_dtype, position_dtype, trade_dtype
 
@@ -48,5 +48,6 @@ __all__ = [
     "state_dtype",
     "tier_dtype",
     "trade_dtype",
+    "turn_dtype",
 ]
 # fmt: on

@@ -6,7 +6,7 @@ import numpy as np
 
 from ml4t_kernels.arrays import titled
 
-__all__ = ["condition_dtype", "job_dtype", "outcome_dtype", "set_dtype", "signal_dtype"]
+__all__ = ["condition_dtype", "job_dtype", "outcome_dtype", "set_dtype", "signal_dtype", "turn_dtype"]
 
 condition_dtype = titled(
     ("left", "row of the indicator", np.int64),
@@ -98,4 +98,14 @@ job_dtype = titled(
     ("rules_address", "address of the compiled entry point that evaluates the position rules, 0 without", np.int64),
     ("keeps", "1: orders, fills, trades and the account value of every bar stay in the account's records", np.int64),
     ("status", "code StepStatus of what the last call asks for", np.int64),
+)
+
+turn_dtype = titled(
+    ("codes_address", "address of the signals, uint8[bars, assets], codes SignalBit added up", np.int64),
+    ("sizes_address", "address of the sizes of entries, float64[bars or 1, assets]", np.int64),
+    ("sizes_step", "numbers from one bar's sizes to the next, 0 where they stay the same", np.int64),
+    ("size_kind", "code SizeKind", np.int64),
+    ("actions_address", "address of the table of actions, uint8[48]", np.int64),
+    ("stopped_address", "address of the bar plus 1 on which a rule last made an order, int64[assets]", np.int64),
+    ("orders", "orders when the last turn ended", np.int64),
 )
