@@ -170,9 +170,7 @@ class SignalStrategy(ArrayStrategy):
         actions[np.isnan(rows.close)] = SignalAction.NOTHING
         if self._orders > before:  # where a rule had its turn, filled or refused, signals are dropped
             actions[store.orders["asset"][before : self._orders]] = SignalAction.NOTHING
-        wanted = [
-            (column, *self._order(column, int(actions[column]), held[column], rows, broker)) for column in np.flatnonzero(actions).tolist()
-        ]
+        wanted = [self._order(column, int(actions[column]), held[column], rows, broker) for column in np.flatnonzero(actions).tolist()]
         if self.call_seq == "auto":
             wanted.sort(key=lambda order: order[1] * rows.close[order[0]])
         for column, quantity, only_closes in wanted:
@@ -180,33 +178,20 @@ class SignalStrategy(ArrayStrategy):
                 self.submit(broker, rows.assets[column], quantity, only_closes=only_closes)
         self._orders = int(store.columns.order_count[0])
 
-    def _order(self, column: int, action: int, held: float, rows: Rows, broker: Broker) -> tuple[float, bool]:
-        """Return the signed quantity of an order, infinite for all that the account can pay, and whether it can only close."""
-        if action == SignalAction.CLOSE:
-            return -float(held), True
-        side = 1.0 if action == SignalAction.BUY or (action != SignalAction.SELL and held < 0.0) else -1.0
-        units = self._units(column, rows, broker)
-        if action == SignalAction.REDUCE:
-            return (-float(held) if units == math.inf else side * units), True
-        if action == SignalAction.REVERSE:
-            return (-float(held) if math.isnan(units) else side * units - float(held)), False
-        return side * units, False
-
-    def _units(self, column: int, rows: Rows, broker: Broker) -> float:
+    def _order(self, column: int, action: int, held: float, rows: Rows, broker: Broker) -> tuple[int, float, bool]:
+        """Return column and signed quantity of an order, infinite for all that the account can pay, and whether it can only close."""
         size = float(self._sizes[self._bar if len(self._sizes) > 1 else 0, column])
         price = float(rows.close[column]) * float(broker._store.multipliers[column])
-        if size == math.inf:
-            # The gate cuts an order to what can be paid; twice the account value at the close pays for any open down to half of it.
-            return math.inf if self._pays_all else 2.0 * max(broker.get_account_value(), 0.0) / price
-        if self.size_kind is SizeKind.VALUE:
-            return size / price
-        if self.size_kind is SizeKind.EQUITY:
-            return size * max(broker.get_account_value(), 0.0) / price
-        return size
+        from ml4t_kernels.signals_orders import order_of
+
+        quantity, closes = order_of(action, float(held), size, self.size_kind, price, broker.get_account_value(), self._pays_all)
+        if self.size_kind is SizeKind.PERCENT and math.isinf(quantity):
+            quantity = math.copysign(min(size, 1.0), quantity)
+        return column, quantity, bool(closes)
 
     def submit(self, broker: Broker, asset: str, quantity: float, *, only_closes: bool) -> Any:
-        """Submit one order and return it (quantity: signed, infinite for all that the account can pay)."""
-        if self.size_kind is SizeKind.PERCENT and not only_closes and math.isfinite(quantity):
+        """Submit one order and return it; quantity: signed, with size_type "percent" the part of what the account can pay."""
+        if self.size_kind is SizeKind.PERCENT and not only_closes:
             return broker.order_cash_percent(asset, quantity)
         return broker.submit_order(asset, quantity, reduce_only=only_closes)
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from ml4t_backtest import BacktestConfig, CombinedCommission, PercentageSlippage, Strategy
+from ml4t_backtest.signals.conflicts import FLAT, LONG, SHORT, Conflicts
+from ml4t_kernels.codes import SignalAction, SignalBit, SizeKind
+from ml4t_kernels.signals_orders import order_of
 from validation.runners.exchange import Instruction, Job
 from validation.suite.framework import EXACT, Family, Framework, Plan
 from validation.suite.markets import walk
@@ -16,7 +19,9 @@ from validation.suite.ours import position_rules
 
 __all__ = ["FRAMEWORK", "FollowsSignals", "FollowsSizes"]
 
-_SIGNALS = ("long_entry", "long_exit", "short_entry", "short_exit")
+_SIGNALS = {bit.name.lower(): bit for bit in SignalBit}  # long_entry, long_exit, short_entry, short_exit
+_SIDES = tuple(_SIGNALS)
+_CONFLICTS = ("accumulate", "upon_long_conflict", "upon_short_conflict", "upon_dir_conflict", "upon_opposite_entry")
 _VERBS = {*_SIGNALS, "market", "close", "target_percent", "target_value", "target_quantity"}
 _RULES = ("stop_loss", "trailing_stop", "take_profit")  # the stop is looked at before the target
 
@@ -102,62 +107,22 @@ class FollowsSizes(_Follows):
 
 
 class FollowsSignals(_Follows):
-    """Entries and exits, long and short, with VectorBT's rules for signals that contradict each other."""
+    """Entries and exits, long and short: what they come to is what the library's own signal strategies make of them."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self._conflicts = Conflicts(**{name: self.native[name] for name in _CONFLICTS if name in self.native})
+        self._kind = SizeKind[self.native.get("size_type", "amount").upper()]
 
     def decide(self, asset: str, told: list[Instruction], held: dict[str, float], broker: Any) -> tuple[float, bool]:
-        position = held[asset]
+        position, price = held[asset], float(self._last[self._place[asset]])
         size = next((order.quantity for order in reversed(told) if not math.isnan(order.quantity)), math.inf)
-        on = {name: any(order.verb == name for order in told) for name in _SIGNALS}
-        whole = self._resolve(on, position) if on["long_entry"] or on["short_entry"] else False
-        accumulate = False if whole else self.native.get("accumulate", False)
-        return self._sized(on, position, size, self._last[self._place[asset]], accumulate=accumulate)
-
-    def _resolve(self, on: dict[str, bool], position: float) -> bool:
-        """Settle signals that contradict each other. Returns whether the order takes or turns the whole position, though entries accumulate."""
-        for side in ("long", "short"):
-            if on[f"{side}_entry"] and on[f"{side}_exit"]:
-                keeps = _winner(self.native.get(f"upon_{side}_conflict", "ignore"), in_market=position != 0.0)
-                on[f"{side}_entry"], on[f"{side}_exit"] = keeps == "entry", keeps == "exit"
-        if on["long_entry"] and on["short_entry"]:
-            keeps = self.native.get("upon_dir_conflict", "ignore")
-            same, other = ("long", "short") if position > 0 else ("short", "long")
-            if keeps in ("adjacent", "opposite"):
-                keeps = "ignore" if position == 0.0 else (same if keeps == "adjacent" else other)
-            on["long_entry"], on["short_entry"] = keeps == "long", keeps == "short"
-        entry, leave = ("short_entry", "long_exit") if position > 0 else ("long_entry", "short_exit")
-        if position != 0.0 and on[entry]:
-            mode = self.native.get("upon_opposite_entry", "reversereduce")
-            if mode in ("ignore", "close", "closereduce"):
-                on[entry] = False
-            if mode in ("close", "closereduce"):
-                on[leave] = True
-            return mode in ("close", "reverse")
-        return False
-
-    def _sized(self, on: dict[str, bool], position: float, size: float, price: float, *, accumulate: bool | str) -> tuple[float, bool]:
-        adds, removes = accumulate in (True, "both", "addonly"), accumulate in (True, "both", "removeonly")
-        by_value = self.native.get("size_type", "amount") == "value"
-        units = size / price if by_value else size
-        if position == 0.0:
-            return (units if on["long_entry"] else -units if on["short_entry"] else 0.0), False
-        side = 1.0 if position > 0 else -1.0
-        same, other = ("long", "short") if position > 0 else ("short", "long")
-        if on[f"{other}_entry"]:
-            if removes:
-                return -side * units, False
-            return -side * abs(position) - side * units, False
-        if on[f"{same}_exit"]:
-            return (-side * units if removes else -position), True
-        return (side * units if on[f"{same}_entry"] and adds else 0.0), False
-
-
-def _winner(mode: str, *, in_market: bool) -> str:
-    """Return which of an entry and an exit of the same side holds: "entry", "exit" or "neither"."""
-    if mode in ("entry", "exit"):
-        return mode
-    if mode in ("adjacent", "opposite") and in_market:
-        return "entry" if mode == "adjacent" else "exit"
-    return "neither"
+        code = sum({int(_SIGNALS[order.verb]) for order in told})
+        action = self._conflicts.action(code, FLAT if position == 0.0 else (LONG if position > 0.0 else SHORT))
+        if action == SignalAction.NOTHING:
+            return 0.0, False
+        quantity, only_closes = order_of(action, position, size, self._kind, price, math.nan, True)
+        return quantity, bool(only_closes)
 
 
 def plan(job: Job) -> Plan:
@@ -249,7 +214,7 @@ def signals_case(seed: int) -> Job:
     if random.random() < 0.4:
         settings.setdefault("rules", {})["take_profit"] = float(random.choice([0.01, 0.04, 0.1]))
     chance = float(random.choice([0.05, 0.15, 0.4]))
-    sides = _SIGNALS if random.random() < 0.7 else (_SIGNALS[:2] if random.random() < 0.5 else _SIGNALS[2:])
+    sides = _SIDES if random.random() < 0.7 else (_SIDES[:2] if random.random() < 0.5 else _SIDES[2:])
     script = []
     for row, when in enumerate(market.times):
         size = math.nan
