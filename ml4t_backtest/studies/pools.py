@@ -172,7 +172,9 @@ class Processes(Pool):
         cls.shut()
         import loky
 
-        cls._kept = loky.ProcessPoolExecutor(workers, timeout=_IDLE_SECONDS, initializer=prepare)
+        # A mapped feed counts as memory of the worker, which is no leak.
+        limits = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
+        cls._kept = loky.ProcessPoolExecutor(workers, timeout=_IDLE_SECONDS, initializer=prepare, env=limits)
         cls._kept_workers, cls._kept_code = workers, _code_of_the_user()
         return cls._kept
 
