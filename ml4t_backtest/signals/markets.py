@@ -34,14 +34,16 @@ class Prices:
     def feed(self, columns: list[int], names: list[str]) -> DataFeed:
         """Return the feed of some columns."""
         bars = self.bars
-        prices = {name: np.ascontiguousarray(getattr(bars, name)[columns].T) for name in ("open", "high", "low", "close", "volume")}
-        known = not np.isnan(prices["volume"]).all()
+        known = not np.isnan(bars.volume).all()
+        given = {name: getattr(bars, name) for name in ("open", "high", "low", "close", *(("volume",) if known else ()))}
+        turned = {id(array): np.ascontiguousarray(array[columns].T) for array in {id(one): one for one in given.values()}.values()}
+        prices = {name: turned[id(array)] for name, array in given.items()}
         made = DataFeed.__new__(DataFeed)  # the prices have been checked
         made.panels = Panels(
             times=bars.times,
             timestamps=time_series("timestamp", bars.times, self.zone).to_list(),
             assets=tuple(names),
-            prices={**prices, "volume": prices["volume"] if known else np.zeros_like(prices["close"])},
+            prices=prices if known else {**prices, "volume": np.zeros_like(prices["close"])},
             present=np.ones(prices["close"].shape, dtype=np.uint8),
             zone=self.zone,
             extras={} if bars.vwap is None else {"vwap": np.ascontiguousarray(bars.vwap[columns].T)},

@@ -91,7 +91,7 @@ class SignalResult:
     def __init__(self, plan: Plan, threads: int | None = None) -> None:
         self._plan = plan
         self._shared = _shared_result(plan) if plan.shared else None
-        self._odd = why_not(plan.setting, plan.prices.bars)
+        self._odd = None if plan.shared else why_not(plan.setting, plan.prices.bars)
         self._metrics = self._run(threads)
 
     def _run(self, threads: int | None) -> dict[str, FloatArray]:
