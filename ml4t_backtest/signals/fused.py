@@ -46,6 +46,7 @@ class Bars:
     close: FloatArray
     volume: FloatArray
     vwap: FloatArray | None = None
+    events: bool = False  # the feed has dividends, splits or funding rates
 
 
 @dataclass
@@ -83,7 +84,10 @@ class Setting:
 def why_not(setting: Setting, bars: Bars) -> str | None:
     """Return why the fused kernel does not take a run, None when it does."""
     config = setting.config
+    models = (config.commission_model, config.slippage_model, setting.commission, setting.slippage)
     reasons = {
+        "dividends, splits or funding rates": bars.events,
+        "cost models by asset": any(hasattr(model, "model_for") for model in models),
         "a leveraged account": config.allow_leverage,
         "close_at_end": config.close_at_end,
         "settlement_delay": config.settlement_delay,
@@ -98,10 +102,14 @@ def why_not(setting: Setting, bars: Bars) -> str | None:
         "prices that are not positive": any((panel <= 0.0).any() for panel in (bars.open, bars.high, bars.low, bars.close)),
     }
     reason = next((reason for reason, applies in reasons.items() if applies), None)
-    return reason or _odd_costs(_terms(setting).costs)
+    return reason or _odd_costs(setting)
 
 
-def _odd_costs(costs: Records) -> str | None:
+def _odd_costs(setting: Setting) -> str | None:
+    try:
+        costs = _terms(setting).costs
+    except ValueError:  # a model that reads columns of the feed; whether it can, the engine says
+        return "cost models that read columns of the feed"
     if (costs["commission_kind"] == CommissionKind.FUNCTION).any() or (costs["slippage_kind"] >= SlippageKind.QUOTED_SPREAD).any():
         return "cost models that are functions or need quotes"
     odd = (costs["impact_kind"] != ImpactKind.NONE) | (costs["participation_kind"] != ParticipationKind.NONE)

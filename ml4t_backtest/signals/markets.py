@@ -65,9 +65,12 @@ def read_prices(close: Any, others: dict[str, Any], freq: Any) -> Prices:
             raise TypeError(f"from_signals() got a feed and {given[0]!r}, which the feed has already")
         from ml4t_backtest.signals.running import bars_of
 
-        return Prices(bars_of(close.panels), close.panels.assets, close.panels.zone)
+        bars = bars_of(close.panels)
+        if bars.events:
+            raise ValueError("the feed has dividends, splits or funding rates; run SignalStrategy in an Engine, which applies them")
+        return Prices(bars, close.panels.assets, close.panels.zone)
     wide = read_wide("close", close)
-    panels = {"close": np.ascontiguousarray(wide.values.T)}
+    panels: dict[str, Any] = {"close": np.ascontiguousarray(wide.values.T)}
     for name in _OTHERS:
         panels[name] = _other(name, others.get(name), wide, panels["close"])
     _check(panels, wide.names)

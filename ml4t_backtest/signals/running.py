@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["bars_of", "batch_of", "blank_sets", "figures", "run_sets"]
 
 _OF_RETURNS = ("volatility", "sharpe", "sharpe_ratio", "sortino", "sortino_ratio", "skewness", "kurtosis")
+_EVENTS = ("dividend", "split", "funding_rate")
 _LEVELS = ("stop_pct", "trail_pct", "target_pct")
 
 
@@ -100,8 +101,8 @@ def bars_of(panels: Panels) -> Bars:
     prices = {name: np.ascontiguousarray(panels.prices[name].T) for name in ("open", "high", "low", "close", "volume")}
     if not panels.has_volume:
         prices["volume"] = np.full_like(prices["close"], math.nan)
-    vwap = panels.extras.get("vwap")
-    return Bars(panels.times, **prices, vwap=None if vwap is None else np.ascontiguousarray(vwap.T))
+    vwap, events = panels.extras.get("vwap"), any(name in panels.extras for name in _EVENTS)
+    return Bars(panels.times, **prices, vwap=None if vwap is None else np.ascontiguousarray(vwap.T), events=events)
 
 
 def blank_sets(count: int, cash: float) -> Records:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml4t_backtest import BacktestConfig, DataFeed, Engine, SignalStrategy, sweep
+from ml4t_backtest import AssetCommission, BacktestConfig, DataFeed, Engine, PercentageCommission, SignalStrategy, from_signals, sweep
 from ml4t_backtest.signals import Conflicts, Indicators, above, below, crosses_above, crosses_below
 from tests.profiles import few
 from tests.signals.cases import random_run
@@ -29,16 +29,18 @@ class PythonTurn(SignalStrategy):
 
 
 def feed_of(prices: dict[str, np.ndarray]) -> DataFeed:
+    return DataFeed(feed_frame(prices))
+
+
+def feed_frame(prices: dict[str, np.ndarray]) -> pl.DataFrame:
     bars, assets = prices["close"].shape
     days = pl.datetime_range(pl.datetime(2020, 1, 1), pl.datetime(2020, 1, 1) + pl.duration(days=bars - 1), "1d", eager=True)
-    return DataFeed(
-        pl.DataFrame(
-            {
-                "timestamp": pl.concat([days] * assets),
-                "asset": [f"A{column}" for column in range(assets) for _ in range(bars)],
-                **{name: panel.T.ravel() for name, panel in prices.items()},
-            }
-        )
+    return pl.DataFrame(
+        {
+            "timestamp": pl.concat([days] * assets),
+            "asset": [f"A{column}" for column in range(assets) for _ in range(bars)],
+            **{name: panel.T.ravel() for name, panel in prices.items()},
+        }
     )
 
 
@@ -135,6 +137,27 @@ def test_runs_that_only_an_engine_takes_have_the_same_row() -> None:
     result = Engine(feed, strategy.with_params(stop_pct=0.05), config).run()
     assert {name: row[name] for name in result.metrics} == result.metrics
     assert set(row) - set(result.metrics) == {"skewness", "kurtosis"}
+
+
+def test_what_belongs_to_an_asset_or_a_feed_is_left_to_an_engine() -> None:
+    run = random_run(3, bars=40, columns=1)
+    frame = feed_frame(run.prices)
+    strategy, base = SignalStrategy(**run.signals), BacktestConfig.from_preset("vectorbt")
+    by_asset = base.replace(commission_model=AssetCommission({"A0": PercentageCommission(0.02)}, default=PercentageCommission(0.0)))
+    quoted = BacktestConfig(slippage_type="spread", partial_fills_allowed=True)
+    paying = frame.with_columns(dividend=pl.when(pl.int_range(pl.len()) == 20).then(1.5).otherwise(0.0))
+    cases = (
+        (frame, by_asset),
+        (frame.with_columns(bid=pl.col("close") * 0.99, ask=pl.col("close") * 1.01), quoted),
+        (paying, base),
+    )
+    for prices, config in cases:
+        feed = DataFeed(prices)
+        (row,) = strategy.run_sets(feed, config, [{}])
+        assert row["final_value"] == Engine(feed, strategy, config).run()["final_value"]
+        assert row["final_value"] != strategy.run_sets(DataFeed(frame), base, [{}])[0]["final_value"]
+    with pytest.raises(ValueError, match="the feed has dividends"):
+        from_signals(DataFeed(paying), run.signals["entries"])
 
 
 TABLE = Indicators({5: np.arange(4.0), 10: np.arange(4.0)[::-1]})
