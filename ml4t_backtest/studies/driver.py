@@ -37,11 +37,15 @@ class Pace:
 
     def __init__(self) -> None:
         self.each = 0.0
+        self.quicker = 0.0  # of the last two chunks, per set; 0 before there are two
+        self._last = 0.0
 
     def learn(self, block: Block) -> None:
         """Take the rows of a chunk into account; the first runs in a worker are slow, so that old ones count for less and less."""
         latest = float(block.seconds.mean())
         self.each = latest if self.each == 0.0 else (self.each + latest) / 2.0
+        self.quicker = min(self._last, latest)
+        self._last = latest
 
     def chunk(self, wanted: float, remaining: int, workers: int) -> int:
         """Return the size of the next chunk: one until a run was timed, and an even share of what is left at the end."""
@@ -91,7 +95,7 @@ class Drive:
 
     def _reconsider(self) -> None:
         """Go over to a better pool, if this one knows of one for what is left."""
-        better = self.pool.better(self.remaining * self.pace.each)
+        better = self.pool.better(self.remaining * self.pace.quicker)
         if better is not None:
             self.pool.close(at_once=False)
             self.pool = better

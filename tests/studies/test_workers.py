@@ -205,6 +205,18 @@ def test_chunks_have_the_right_size() -> None:
     assert pace.chunk(0.3, 100, 2) == 25
     assert pace.chunk(0.3, 1, 2) == 1
     pace.learn(rows([0.0]))
+    assert pace.quicker == 0.0
+
+
+def test_a_slow_first_run_says_nothing_about_the_rest() -> None:
+    pace = Pace()
+    pace.learn(rows([5.0]))  # it compiled and loaded
+    assert pace.quicker == 0.0
+    pace.learn(rows([0.01]))
+    assert pace.quicker == 0.01
+    pace.learn(rows([0.5]))
+    pace.learn(rows([0.4]))
+    assert pace.quicker == 0.4
 
 
 def test_processes_are_started_when_it_is_worth_it() -> None:
