@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "Market", "Store", "Terms", "grown_capacity"]
 
-FIRST_CAPACITY = 16_384  # of pages that are taken when they are written to, and need not be copied as small buffers that grow
+FIRST_CAPACITY = 4_096  # pages are taken when they are written to; larger buffers cost time to map, smaller ones to copy as they grow
 _FEW = 64
 _NEVER = 1 << 62
 # Arrays whose address the state record holds, under their own names: those of the store, and those of the terms.
