@@ -6,7 +6,8 @@ from math import isfinite, isnan, nan
 from typing import Any
 
 from . import verbs
-from ._jit import address_in, array_at, external_call, named_reading, plain_context, shared, verb
+from ._jit import array_at
+from ._jit.strategies import address_in, external_call, named_reading, plain_context, shared, verb
 from .addresses import HOST, POSITION, STATE
 from .codes import HostRequest, OrderType, Refusal
 from .readings import granted

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import address_in, array_at, named_reading, reading, shared, verb
+from ._jit import array_at
+from ._jit.strategies import address_in, named_reading, reading, shared, verb
 from .addresses import CONTRACT, HOST, ORDER, POSITION, STATE
 from .codes import Refusal
 

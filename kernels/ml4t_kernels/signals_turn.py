@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isinf, isnan
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def take_signals(address: int) -> int:
             continue
         held = ledger.positions[asset]["quantity"]
         place = 0 if held == 0.0 else (1 if held > 0.0 else 2)
-        action = actions[place * _COMBINATIONS + code]
+        action: Any = actions[place * _COMBINATIONS + code]
         if action != 0:
             made = _order(address, asset, action, sizes[asset], turn, equity)
             if made < 0:

@@ -120,7 +120,7 @@ class CompiledHost:
     def _program_in(self, programs: dict[Any, Any], key: Any) -> Any:
         strategy = self._strategy
         if key not in programs:
-            from ml4t_kernels._jit import compile_strategy
+            from ml4t_kernels._jit.strategies import compile_strategy
             from ml4t_kernels.addresses import HOST, STATE
             from ml4t_kernels.context import PlainContext
 
@@ -272,7 +272,7 @@ class CompiledHost:
 
     def _plain_turn(self, function: Any) -> None:
         """Give a function of the strategy its turn as plain Python."""
-        from ml4t_kernels._jit import uncompiled
+        from ml4t_kernels._jit.strategies import uncompiled
         from ml4t_kernels.context import PlainContext
 
         if function not in self._plain:

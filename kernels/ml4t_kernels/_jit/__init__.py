@@ -1,5 +1,7 @@
 """Every compile option and the compile cache, in one place. The only room that imports numba.
 
+What only compiled strategies need stands in `strategies`, which a run without them does not load.
+
 Numba's own cache looks only at the file of the function it caches, so an edited callee in another file, or an upgraded
 package, can keep running old machine code. Here the cache folder is named after a digest of *all* kernel sources, the
 numba version and the CPU: a change anywhere gives a new folder. That is sound because kernels call nothing outside this
@@ -16,24 +18,9 @@ from .calling import address_of_entry, call_entry, call_entry_from_python, call_
 from .compiling import array_kernel, bind, entry, kernel, long_entry
 from .linking import layout
 from .memory import array_at, plain_array_at
-from .strategies import (
-    Strategy,
-    address_in,
-    compile_strategy,
-    external_call,
-    is_compiled,
-    named_reading,
-    plain_context,
-    reading,
-    shared,
-    uncompiled,
-    verb,
-)
 
 __all__ = [
     "COMPILED",
-    "Strategy",
-    "address_in",
     "address_of_entry",
     "array_at",
     "array_kernel",
@@ -42,22 +29,13 @@ __all__ = [
     "call_entry",
     "call_entry_from_python",
     "call_function",
-    "compile_strategy",
     "entry",
     "external",
-    "external_call",
     "function_at",
-    "is_compiled",
     "kernel",
     "kernel_at",
     "layout",
     "long_entry",
-    "named_reading",
     "plain_array_at",
-    "plain_context",
-    "reading",
-    "shared",
     "source_digest",
-    "uncompiled",
-    "verb",
 ]
