@@ -10,8 +10,9 @@ import pytest
 
 from ml4t_backtest import DataFeed, Engine, Strategy
 from ml4t_backtest.risk import GrossExposureLimit, TimeExit
-from ml4t_backtest.store import FIRST_CAPACITY, Store
+from ml4t_backtest.store import Store
 
+ROOM = 256  # rows of the first buffer
 ASSETS = [f"A{number:02}" for number in range(20)]
 DAYS = [datetime(2024, 1, 1) + timedelta(days=day) for day in range(6)]
 PRICES = pl.DataFrame(
@@ -37,7 +38,7 @@ class FillsTheBuffer(Strategy):
         if not broker.orders:
             for asset in ASSETS:
                 broker.submit_order(asset, 90)
-            for _ in range(FIRST_CAPACITY - len(ASSETS) - self.left):
+            for _ in range(ROOM - len(ASSETS) - self.left):
                 broker.submit_order(ASSETS[0], 1, order_type="limit", limit_price=0.01)
 
 
@@ -66,8 +67,9 @@ def test_a_nearly_full_buffer_grows(
         engine = Engine(DataFeed(PRICES), FillsTheBuffer(rule, left), account_type="margin", initial_cash=11_000.0, **settings)
         return engine.run().to_trades_dataframe()
 
-    plenty = trades(FIRST_CAPACITY // 2)
+    monkeypatch.setattr(Engine, "_buffers", {"capacity": ROOM})
+    plenty = trades(ROOM // 2)
     assert reason in set(plenty["exit_reason"])
     monkeypatch.setattr(Store, "grow_orders", counted)
     assert trades(left).equals(plenty)
-    assert grown in ([FIRST_CAPACITY], [] if left >= len(ASSETS) else [FIRST_CAPACITY])
+    assert grown in ([ROOM], [] if left >= len(ASSETS) else [ROOM])
