@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ml4t_backtest.store import Store
 
-__all__ = ["bar_call", "call", "clearing", "step"]
+__all__ = ["PARTS", "bar_call", "call", "clearing", "step"]
 
 _SIGNATURES = {
     "advance": "int64(int64)",
@@ -39,7 +39,8 @@ _SIGNATURES = {
     "submit_quantities": "int64(int64,int64,int64,int64)",
 }
 _OF_BARS = ("advance", "proceed", "run_pass")  # there are two of each
-_PARTS = {
+# Entries that do the rare parts of a bar, by the StepStatus that asks for them.
+PARTS = {
     StepStatus.RUN_EVENTS.value: "run_events",
     StepStatus.RUN_RULES.value: "run_rules",
     StepStatus.RUN_SORTING.value: "run_sorting",
@@ -89,8 +90,8 @@ def step(name: str, store: Store, status: int | None = None, *arguments: int) ->
             status = int(kernel(store.address, *arguments))
         if status in _ROOMS:
             getattr(store, _ROOMS[status])()
-        elif status in _PARTS:
-            step(_PARTS[status], store)
+        elif status in PARTS:
+            step(PARTS[status], store)
         elif status == StepStatus.HOST_FAILED:
             raise store.host_failure()
         else:

@@ -13,7 +13,6 @@ import numpy as np
 from ml4t_backtest.broker import Broker
 from ml4t_backtest.calls import bar_call, call, step
 from ml4t_backtest.compiled import CompiledStrategy
-from ml4t_backtest.compiled.host import CompiledHost
 from ml4t_backtest.config import BacktestConfig, Mode
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.hints import did_you_mean
@@ -187,6 +186,8 @@ class Engine:
 
     def _run_compiled(self, strategy: CompiledStrategy, *, progress: bool) -> None:
         """Let a compiled strategy run; the host has control only where the kernels ask for something."""
+        from ml4t_backtest.compiled.host import CompiledHost
+
         host = CompiledHost(strategy, self._store, self._panels, self.broker)
         self.strategy_arrays = host.arrays
         self.broker._read_on_demand()

@@ -30,6 +30,12 @@ def granted(answer: Any) -> Any:
     return answer
 
 
+def _named(function: Any, name: str, text: str) -> Any:
+    """Return a function under a name of its own, with its documentation."""
+    function.__name__, function.__doc__ = name, text
+    return function
+
+
 # The market ----------------------------------------------------------------------------------------------------------------
 
 
@@ -51,44 +57,22 @@ def time(ctx: Any) -> Any:
     return array_at(address_in(ctx), 1, STATE)[0]["time"]
 
 
-@reading
-def open(ctx: Any) -> Any:
-    """Open prices of the bar, float64[assets], NaN where an asset has none. Not to be written to."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(-Refusal.BEFORE_START.value if state["row"] < 0 else 0)
-    return array_at(state["opens_address"] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
+def _row(name: str, field: str, text: str) -> None:
+    """Register a price column of the bar as an attribute (field: of the state, the address of the column)."""
+
+    def row(ctx: Any) -> Any:
+        state = array_at(address_in(ctx), 1, STATE)[0]
+        granted(-Refusal.BEFORE_START.value if state["row"] < 0 else 0)
+        return array_at(state[field] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
+
+    reading(_named(row, name, f"{text} of the bar, float64[assets], NaN where an asset has none. Not to be written to."))
 
 
-@reading
-def high(ctx: Any) -> Any:
-    """High prices of the bar; as `open`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(-Refusal.BEFORE_START.value if state["row"] < 0 else 0)
-    return array_at(state["highs_address"] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
-
-
-@reading
-def low(ctx: Any) -> Any:
-    """Low prices of the bar; as `open`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(-Refusal.BEFORE_START.value if state["row"] < 0 else 0)
-    return array_at(state["lows_address"] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
-
-
-@reading
-def close(ctx: Any) -> Any:
-    """Close prices of the bar; as `open`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(-Refusal.BEFORE_START.value if state["row"] < 0 else 0)
-    return array_at(state["closes_address"] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
-
-
-@reading
-def volume(ctx: Any) -> Any:
-    """Volumes of the bar, NaN where they are unknown; as `open`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(-Refusal.BEFORE_START.value if state["row"] < 0 else 0)
-    return array_at(state["volumes_address"] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
+_row("open", "opens_address", "Open prices")
+_row("high", "highs_address", "High prices")
+_row("low", "lows_address", "Low prices")
+_row("close", "closes_address", "Close prices")
+_row("volume", "volumes_address", "Volumes")
 
 
 @named_reading("signals")
@@ -101,49 +85,29 @@ def signal(ctx: Any, name: Any) -> Any:
     return array_at(tables[name] + state["row"] * state["assets"] * _BYTES, state["assets"], np.float64)
 
 
-@verb
-def closes(ctx: Any, asset: Any, length: Any) -> Any:
-    """Return the closes of an asset on the last `length` bars, this one included: float64[length], fewer near the start."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    assets, rows = state["assets"], state["row"] + 1
-    granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
-    return array_at(state["closes_address"], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
+def _window(name: str, field: str, text: str) -> None:
+    """Register the last bars of a price column as a method (field: of the state, the address of the column)."""
+
+    def window(ctx: Any, asset: Any, length: Any) -> Any:
+        state = array_at(address_in(ctx), 1, STATE)[0]
+        assets, rows = state["assets"], state["row"] + 1
+        granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
+        return array_at(state[field], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
+
+    verb(
+        _named(
+            window,
+            name,
+            f"Return the {text} of an asset on the last `length` bars, this one included: float64[length], fewer near the start.",
+        )
+    )
 
 
-@verb
-def opens(ctx: Any, asset: Any, length: Any) -> Any:
-    """Return the open prices of an asset on the last `length` bars; as `closes`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    assets, rows = state["assets"], state["row"] + 1
-    granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
-    return array_at(state["opens_address"], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
-
-
-@verb
-def highs(ctx: Any, asset: Any, length: Any) -> Any:
-    """Return the high prices of an asset on the last `length` bars; as `closes`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    assets, rows = state["assets"], state["row"] + 1
-    granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
-    return array_at(state["highs_address"], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
-
-
-@verb
-def lows(ctx: Any, asset: Any, length: Any) -> Any:
-    """Return the low prices of an asset on the last `length` bars; as `closes`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    assets, rows = state["assets"], state["row"] + 1
-    granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
-    return array_at(state["lows_address"], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
-
-
-@verb
-def volumes(ctx: Any, asset: Any, length: Any) -> Any:
-    """Return the volumes of an asset on the last `length` bars; as `closes`."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    assets, rows = state["assets"], state["row"] + 1
-    granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
-    return array_at(state["volumes_address"], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
+_window("opens", "opens_address", "open prices")
+_window("highs", "highs_address", "high prices")
+_window("lows", "lows_address", "low prices")
+_window("closes", "closes_address", "closes")
+_window("volumes", "volumes_address", "volumes")
 
 
 @named_reading("signals")
@@ -228,22 +192,6 @@ def order_status(ctx: Any, order_id: Any) -> Any:
 
 
 @verb
-def filled_quantity(ctx: Any, order_id: Any) -> Any:
-    """Return the signed quantity of an order that was filled so far."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
-    return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["filled_quantity"]
-
-
-@verb
-def filled_price(ctx: Any, order_id: Any) -> Any:
-    """Return the average price of an order's fills, NaN before the first."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
-    return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["filled_price"]
-
-
-@verb
 def order_type(ctx: Any, order_id: Any) -> Any:
     """Return the code `OrderType` of an order."""
     state = array_at(address_in(ctx), 1, STATE)[0]
@@ -251,36 +199,23 @@ def order_type(ctx: Any, order_id: Any) -> Any:
     return np.int64(array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["order_type"])
 
 
-@verb
-def limit_price(ctx: Any, order_id: Any) -> Any:
-    """Return the limit price of an order, NaN without."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
-    return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["limit_price"]
+def _of_order(field: str, text: str) -> None:
+    """Register a number of an order's record as a method of the same name."""
+
+    def number(ctx: Any, order_id: Any) -> Any:
+        state = array_at(address_in(ctx), 1, STATE)[0]
+        granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
+        return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1][field]
+
+    verb(_named(number, field, f"Return {text}."))
 
 
-@verb
-def stop_price(ctx: Any, order_id: Any) -> Any:
-    """Return the stop price of an order, of a trailing stop where it stands now; NaN without."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
-    return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["stop_price"]
-
-
-@verb
-def trail_amount(ctx: Any, order_id: Any) -> Any:
-    """Return the distance of a trailing stop [price], 0 without."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
-    return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["trail_amount"]
-
-
-@verb
-def trail_percent(ctx: Any, order_id: Any) -> Any:
-    """Return the distance of a trailing stop as a fraction of the price, 0 without."""
-    state = array_at(address_in(ctx), 1, STATE)[0]
-    granted(0 if 1 <= order_id <= state["order_count"] else -Refusal.UNKNOWN_ORDER.value)
-    return array_at(state["orders_address"], state["order_capacity"], ORDER)[order_id - 1]["trail_percent"]
+_of_order("filled_quantity", "the signed quantity of an order that was filled so far")
+_of_order("filled_price", "the average price of an order's fills, NaN before the first")
+_of_order("limit_price", "the limit price of an order, NaN without")
+_of_order("stop_price", "the stop price of an order, of a trailing stop where it stands now; NaN without")
+_of_order("trail_amount", "the distance of a trailing stop [price], 0 without")
+_of_order("trail_percent", "the distance of a trailing stop as a fraction of the price, 0 without")
 
 
 @reading

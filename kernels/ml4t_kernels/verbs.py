@@ -15,7 +15,7 @@ from ._jit import array_at, entry, kernel
 from .addresses import STATE, bar_at, ledger_at
 from .codes import BracketPriority, ExitReason, HostRequest, OrderReason, OrderStatus, OrderType, Refusal
 from .desk import ask, cash_percent, finished, form, host_at, market, market_form, place
-from .dtypes import NO_PRICE, Record
+from .dtypes import NO_PRICE, FloatArray, Record
 
 __all__ = [
     "cancel_all_orders",
@@ -185,6 +185,18 @@ def _finish_since(address: int, first: int) -> int:
     return count - first  # type: ignore[no-any-return]
 
 
+@kernel
+def _wrong_row(address: int, row: FloatArray, refusal: int) -> int:
+    """Return what is wrong with a number for each asset, 0 for nothing; refusal: code Refusal of one that is not finite."""
+    if len(row) != array_at(address, 1, STATE)[0]["assets"]:
+        return Refusal.WRONG_LENGTH.value
+    for asset in range(len(row)):
+        wrong = _wrong_target(address, asset, row[asset], refusal)
+        if wrong != 0:
+            return wrong
+    return 0
+
+
 @entry
 def order_target_weights(address: int, weights: int, count: int) -> int:
     """Submit a target weight for every asset, in asset order; weights: address of float64[count], count: has to be that of the assets.
@@ -194,12 +206,9 @@ def order_target_weights(address: int, weights: int, count: int) -> int:
     state = array_at(address, 1, STATE)[0]
     first = state["order_count"]
     row = array_at(weights, count, np.float64)
-    if count != state["assets"]:
-        return -Refusal.WRONG_LENGTH.value
-    for asset in range(count):
-        wrong = _wrong_target(address, asset, row[asset], Refusal.BAD_WEIGHT.value)
-        if wrong != 0:
-            return -wrong
+    wrong = _wrong_row(address, row, Refusal.BAD_WEIGHT.value)
+    if wrong != 0:
+        return -wrong
     if state["bar"] < 0:
         return 0
     for asset in range(count):
@@ -214,12 +223,9 @@ def submit_quantities(address: int, quantities: int, count: int) -> int:
     state = array_at(address, 1, STATE)[0]
     first = state["order_count"]
     row = array_at(quantities, count, np.float64)
-    if count != state["assets"]:
-        return -Refusal.WRONG_LENGTH.value
-    for asset in range(count):
-        wrong = _wrong_target(address, asset, row[asset], Refusal.BAD_QUANTITY.value)
-        if wrong != 0:
-            return -wrong
+    wrong = _wrong_row(address, row, Refusal.BAD_QUANTITY.value)
+    if wrong != 0:
+        return -wrong
     market_form(host_at(address))
     for asset in range(count):
         if place(address, asset, row[asset], _AUTO) < 0:

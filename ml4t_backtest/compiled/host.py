@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ml4t_backtest.calls import step
+from ml4t_backtest.calls import PARTS, step
 from ml4t_backtest.compiled.bundles import as_bundle, fresh_arrays, kinds_of, table_of
 from ml4t_backtest.compiled.messages import compile_error, refusal_text
 from ml4t_backtest.config import MissingPricePolicy
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CompiledHost"]
 
-_PARTS = {
-    StepStatus.RUN_EVENTS.value: ("events_entry", "run_events"),
-    StepStatus.RUN_RULES.value: ("rules_entry", "run_rules"),
-    StepStatus.RUN_SORTING.value: ("sorting_entry", "run_sorting"),
-    StepStatus.RUN_MARGIN_CALL.value: ("margin_call_entry", "run_margin_call"),
-    StepStatus.RUN_LIMITS.value: ("limits_entry", "run_limits"),
-}
 _SLICE = 0.1  # seconds between two looks at the keyboard
 _FIRST_BARS = 64
 
@@ -229,12 +222,12 @@ class CompiledHost:
 
     def _help(self, status: int) -> None:
         """Do what the drive asks for, up to the strategy's turn; the next time it does without where it can."""
-        if status in _PARTS:
+        if status in PARTS:
             from ml4t_kernels import entry
             from ml4t_kernels._jit import address_of_entry
 
-            field, name = _PARTS[status]
-            self.record[field] = address_of_entry(getattr(entry, name), "int64(int64)")
+            name = PARTS[status]
+            self.record[name.replace("run_", "") + "_entry"] = address_of_entry(getattr(entry, name), "int64(int64)")
         step("advance", self._store, status)
         if self._store.columns.stage[0] == Stage.STRATEGY:
             self.record["on_turn"] = 1
