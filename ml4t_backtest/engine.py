@@ -114,7 +114,12 @@ class Engine:
             raise TypeError(f"limits was {limits!r}, expected a list of portfolio limits: limits=[{type(limits).__name__}(...)]")
         extras = Extras(contract_specs, events, funding_df, tuple(limits), risk_context)
         terms, self.limit_names = lower_terms(self.config, self._panels, costs, extras, hosts)
-        self._store = Store(lower_market(self._panels, self.config), terms, self.config.initial_cash, **self._buffers)
+        self._store = Store(
+            lower_market(self._panels, self.config, windows=isinstance(strategy, CompiledStrategy)),
+            terms,
+            self.config.initial_cash,
+            **self._buffers,
+        )
         self.broker = Broker(self._store, self._panels, self.config, hosts, contract_specs)
         self._result: BacktestResult | None = None
         self.strategy_arrays: dict[str, Any] = {}  # a compiled strategy's own arrays, as its run left them

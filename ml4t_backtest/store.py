@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Columns", "Market", "Store", "Terms", "grown_capacity"]
 
 FIRST_CAPACITY = 4_096  # pages are taken when they are written to; larger buffers cost time to map, smaller ones to copy as they grow
+_CELLS, _MOST = 48, 65_536  # a market has room for an order in so many bars and assets from the start, up to so many orders
 _FEW = 64
 _NEVER = 1 << 62
 # Arrays whose address the state record holds, under their own names: those of the store, and those of the terms.
@@ -81,7 +82,7 @@ class Market:
     """The bars that a run reads: times and sessions int64[rows], flags int64[rows] (codes BarFlag), prices float64[rows, assets].
 
     A live host keeps one row and rewrites it. Without columns for them vwap, bid and ask are the closes; a volume of NaN
-    is unknown.
+    is unknown, None are volumes that are unknown throughout.
     """
 
     times: IntArray
@@ -91,7 +92,7 @@ class Market:
     high: FloatArray
     low: FloatArray
     close: FloatArray
-    volume: FloatArray
+    volume: FloatArray | None
     vwap: FloatArray | None = None
     bid: FloatArray | None = None
     ask: FloatArray | None = None
@@ -124,6 +125,7 @@ class Store:
 
     def __init__(self, market: Market, terms: Terms, initial_cash: float, capacity: int = FIRST_CAPACITY) -> None:
         bars, assets = market.close.shape
+        capacity = max(capacity, min(bars * assets // _CELLS, _MOST))
         self.market = market
         self.terms = terms
         for records, dtype in ((terms.params, params_dtype), (terms.contracts, contract_dtype), (terms.costs, cost_dtype)):
@@ -162,7 +164,7 @@ class Store:
             state[name] = initial_cash
         state["time"] = self.market.times[0] if bars else 0
         state["bar"] = state["row"] = state["shadow_bar"] = state["first_order_bar"] = -1
-        state["row_step"] = 1
+        state["row_step"] = state["marks_for_turn"] = 1
         state["rows"], state["assets"] = bars, assets
         state["open_capacity"] = len(self.open_list)
         state["settling"] = bool(np.any(terms.contracts["settles"]))
@@ -177,6 +179,7 @@ class Store:
         self.scratch_values = np.zeros(assets, dtype=np.float64)
         self.scratch_where = np.ones(assets, dtype=np.uint8)
         self.scratch_ids = np.zeros(assets, dtype=np.int64)
+        self._no_volumes = np.full(assets, np.nan)
         rows: tuple[npt.NDArray[Any], ...] = (self.scratch_values, self.scratch_where, self.scratch_ids)
         self.scratch_addresses = tuple(address_of(row) for row in rows)
 
@@ -261,13 +264,14 @@ class Store:
             "highs": market.high,
             "lows": market.low,
             "closes": close,
-            "volumes": market.volume,
+            "volumes": self._no_volumes if market.volume is None else market.volume,
             "vwaps": close if market.vwap is None else market.vwap,
             "bids": close if market.bid is None else market.bid,
             "asks": close if market.ask is None else market.ask,
         }
         for name, array in arrays.items():
             state[f"{name}_address"] = address_of(array)
+        state["volume_step"] = market.volume is not None
         state["own_address"] = address_of(self.state)
 
     def grow_orders(self, needed: int = 1) -> None:

@@ -49,7 +49,7 @@ class ByHand:
         market = self.history
         if self.one_row:
             rows = {name: self._start_of(getattr(market, name)) for name in ROWS if getattr(market, name) is not None}
-            market = Market(*np.zeros((3, 1), dtype=np.int64), **rows)
+            market = Market(*np.zeros((3, 1), dtype=np.int64), **{"volume": None, **rows})
         store = Store(market, self.terms, self.config.initial_cash, capacity=capacity)
         if self.one_row:
             store.state["row_step"] = 0

@@ -310,16 +310,15 @@ def _widen(position: Record, high: float, low: float, close: float, number: int)
     mark_high, mark_low = high, low
     if position["marks_bar"] >= number:
         mark_high = mark_low = close
-    if mark_high > position["high_water_mark"]:
-        position["high_water_mark"] = mark_high
-    if mark_low < position["low_water_mark"]:
-        position["low_water_mark"] = mark_low
+    # Prices go either way as they like: choosing a value costs less than a wrong guess which way.
+    highest, lowest = position["high_water_mark"], position["low_water_mark"]
+    position["high_water_mark"] = mark_high if mark_high > highest else highest
+    position["low_water_mark"] = mark_low if mark_low < lowest else lowest
     best = excursion(entry, high if held > 0.0 else low, held)
     worst = best if high == low else excursion(entry, low if held > 0.0 else high, held)
-    if best > position["max_favorable_excursion"]:
-        position["max_favorable_excursion"] = best
-    if worst < position["max_adverse_excursion"]:
-        position["max_adverse_excursion"] = worst
+    most, least = position["max_favorable_excursion"], position["max_adverse_excursion"]
+    position["max_favorable_excursion"] = best if best > most else most
+    position["max_adverse_excursion"] = worst if worst < least else least
 
 
 @kernel

@@ -107,7 +107,7 @@ def bar_at(address: int) -> Bar:
         array_at(state["highs_address"] + prices, assets, np.float64),
         array_at(state["lows_address"] + prices, assets, np.float64),
         array_at(state["closes_address"] + prices, assets, np.float64),
-        array_at(state["volumes_address"] + prices, assets, np.float64),
+        array_at(state["volumes_address"] + prices * state["volume_step"], assets, np.float64),
         array_at(state["vwaps_address"] + prices, assets, np.float64),
         array_at(state["bids_address"] + prices, assets, np.float64),
         array_at(state["asks_address"] + prices, assets, np.float64),

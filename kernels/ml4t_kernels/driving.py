@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from ._jit import array_at, call_entry, kernel, layout, long_entry
+from ._jit import array_at, call_entry, fetch, kernel, layout, long_entry
 from .addresses import BAR, HOST, STATE, ledger_at
 from .codes import Stage, StepStatus
 from .dtypes import Record, bare, batch_dtype, order_dtype, outcome_dtype
@@ -16,6 +16,7 @@ from .signals_path import begun, followed, put_down, setting_out
 __all__ = ["drive", "drive_sets"]
 
 _BYTES = 8
+_LINE, _AHEAD = 64, 8_192  # bytes of a cache line, and how many of a bar are fetched ahead
 _ORDER_BYTES = order_dtype.itemsize
 _BATCH = layout(bare(batch_dtype), "batch")
 _OUTCOME = layout(bare(outcome_dtype), "outcome")
@@ -48,6 +49,15 @@ def _advanced(address: int, host: Record) -> int:
 
 
 @kernel
+def _look_ahead(state: Record) -> None:
+    """Ask for the closes of the next bar while the strategy has its turn on this one (state: in)."""
+    row_bytes = state["assets"] * _BYTES
+    start = state["closes_address"] + (state["row"] + 1) * row_bytes
+    for place in range(0, min(row_bytes, _AHEAD), _LINE):
+        fetch(start + place)
+
+
+@kernel
 def _driven(address: int, state: Record, host: Record, last_bar: int) -> int:
     """Do what `drive` says (state, host: in-out)."""
     while True:
@@ -56,6 +66,7 @@ def _driven(address: int, state: Record, host: Record, last_bar: int) -> int:
             if status != StepStatus.OK:
                 return status
         host["on_turn"] = 0
+        _look_ahead(state)
         call_entry(host["strategy_address"], address)
         if state["bar"] >= last_bar:
             return StepStatus.OK.value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import events, freecash, limits, liquidation, orders, rules, screening, sorting, step
-from ._jit import array_at, entry, kernel
+from ._jit import array_at, entry, kernel, table_at
 from .addresses import ALERT, BAR, EVENT, FLOW, LIMIT, RULE, STATE, bar_at, ledger_at
 from .codes import Stage, StepStatus
 from .dtypes import NO_PRICE, Special
@@ -117,9 +117,9 @@ def run_rules(address: int) -> int:
     book = rules.RuleBook(
         array_at(state["rules_address"], count, RULE),
         ledger.tiers,
-        array_at(state["memory_address"], assets * count, np.float64).reshape((assets, count)),
-        array_at(state["inputs_address"], assets * count, np.float64).reshape((assets, count)),
-        array_at(state["answers_address"], count * _ANSWER, np.float64).reshape((count, _ANSWER)),
+        table_at(state["memory_address"], assets, count, np.float64),
+        table_at(state["inputs_address"], assets, count, np.float64),
+        table_at(state["answers_address"], count, _ANSWER, np.float64),
         array_at(state["remembered_address"], assets, np.int64),
     )
     return rules.run_rules(ledger, bar, book)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import array_at
+from ._jit import array_at, table_at
 from ._jit.strategies import address_in, named_reading, reading, shared, verb
 from .addresses import CONTRACT, HOST, ORDER, POSITION, STATE
 from .codes import Refusal
@@ -92,7 +92,7 @@ def _window(name: str, field: str, text: str) -> None:
         state = array_at(address_in(ctx), 1, STATE)[0]
         assets, rows = state["assets"], state["row"] + 1
         granted(-Refusal.UNKNOWN_ASSET.value if not 0 <= asset < assets else (-Refusal.SHORT_WINDOW.value if length < 1 else 0))
-        return array_at(state[field], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
+        return table_at(state[field], rows, assets, np.float64)[max(0, rows - length) :, asset]
 
     verb(
         _named(
@@ -119,7 +119,7 @@ def signals(ctx: Any, name: Any, asset: Any, length: Any) -> Any:
     host = array_at(state["host_address"], 1, HOST)[0]
     granted(0 if 0 <= name < host["signals"] else -Refusal.UNKNOWN_SIGNAL.value)
     tables: Any = array_at(host["signals_table"], name + 1, np.int64)
-    return array_at(tables[name], rows * assets, np.float64).reshape((rows, assets))[max(0, rows - length) :, asset]
+    return table_at(tables[name], rows, assets, np.float64)[max(0, rows - length) :, asset]
 
 
 # The account ---------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,28 @@ def _act(ledger: Ledger, close: float, action: int, size: float, kind: int) -> N
 
 
 @kernel
+def _open(ledger: Ledger, job: Record, bar: int) -> int:
+    """Go on from a closed bar to the decision of bar `bar`. Returns a StepStatus (ledger: in-out; job: in).
+
+    Where nothing waits it does what the step would do, which has no events, interest or settlement to see to in a signal run: a flat
+    account is worth its cash, and with a position the rules come first.
+    """
+    state, rules = ledger.state[0], job["rules_address"]
+    if state["live_count"] == 0 and state["open_positions"] == 0 and job["keeps"] == 0:
+        state["bar"], state["row"], state["stage"] = bar, bar, Stage.STRATEGY
+        state["equity"], state["initial_requirement"], state["maintenance_requirement"] = state["cash"], 0.0, 0.0
+        return StepStatus.OK.value
+    if state["open_positions"] > 0 and rules != 0 and job["keeps"] == 0:
+        state["bar"], state["row"], state["stage"] = bar, bar, Stage.RULES
+        status = call_entry(rules, job["state_address"])
+        if status != StepStatus.OK:
+            return status
+    else:
+        state["bar"], state["row"], state["stage"] = bar - 1, bar - 1, Stage.CLOSED
+    return _step(job)
+
+
+@kernel
 def _step(job: Record) -> int:
     """Go on to the decision or to the end of the bar, whichever is next, by the ledger's entry points. Returns a StepStatus (job: in)."""
     address = job["state_address"]
@@ -63,9 +85,8 @@ def work(ledger: Ledger, job: Record, bar: int, close: float, actions: int, size
     state, orders = ledger.state[0], ledger.state[0]["order_count"]
     if orders + _ROOM > state["order_capacity"]:
         return StepStatus.GROW_ORDERS.value
-    state["bar"], state["row"], state["stage"] = bar - 1, bar - 1, Stage.CLOSED
     state["rows"] = bar + 1  # closing this bar opens none after it
-    status = _step(job)
+    status = _open(ledger, job, bar)
     if status != StepStatus.OK:
         return status
     if actions != 0 and state["order_count"] == orders and not isnan(close):  # where a rule had its turn signals are dropped

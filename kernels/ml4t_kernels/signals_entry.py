@@ -130,7 +130,7 @@ def _take_prices(state: Record, job: Record, row: int, codes: npt.NDArray[Any], 
     start = row * bars * _BYTES
     state["opens_address"], state["highs_address"] = job["opens_address"] + start, job["highs_address"] + start
     state["lows_address"], state["closes_address"] = job["lows_address"] + start, job["closes_address"] + start
-    state["volumes_address"], state["vwaps_address"] = job["volumes_address"] + start, job["vwaps_address"] + start
+    state["volumes_address"], state["vwaps_address"] = job["volumes_address"] + start * state["volume_step"], job["vwaps_address"] + start
     state["bids_address"], state["asks_address"] = state["closes_address"], state["closes_address"]
     return Tape(
         array_at(state["opens_address"], bars, np.float64),

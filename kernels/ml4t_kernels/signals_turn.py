@@ -6,12 +6,13 @@ from math import isinf, isnan
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ._jit import array_at, entry, kernel, layout
 from .addresses import bar_at, ledger_at
 from .codes import SizeKind
 from .desk import cash_percent, host_at, market, market_form
-from .dtypes import Record, bare, turn_dtype
+from .dtypes import IntArray, Prices, Record, bare, turn_dtype
 from .ledger import Ledger
 from .signals_orders import order_of
 
@@ -47,6 +48,26 @@ def _order(address: int, asset: int, action: int, size: float, turn: Record, equ
     return market(address, asset, quantity, reduces)
 
 
+@kernel
+def _row(held: float) -> int:
+    """Return the row in the table of actions from which those of a position begin (held: signed)."""
+    return 2 * _COMBINATIONS if held < 0.0 else (_COMBINATIONS if held > 0.0 else 0)
+
+
+@kernel
+def _candidates(ledger: Ledger, codes: npt.NDArray[Any], acting: int, candidates: IntArray) -> int:
+    """List the assets whose signals do something to their position (candidates: int64[assets], out). Returns how many there are.
+
+    ledger: in. codes: signals of the bar, uint8[assets] (in). acting: one bit for each row of the table of actions. Few signals do
+    something and no pattern tells which, so nothing here branches on them.
+    """
+    found = 0
+    for asset in range(len(codes)):
+        candidates[found] = asset
+        found += (acting >> (_row(ledger.positions[asset]["quantity"]) + codes[asset])) & 1
+    return found
+
+
 @entry
 def take_signals(address: int) -> int:
     """Order what the signals of the current bar come to, asset by asset. Returns 0, or a `Refusal` with a minus.
@@ -59,19 +80,17 @@ def take_signals(address: int) -> int:
     assets, bar, equity = state["assets"], state["bar"], state["equity"]
     _mark_stopped(ledger, turn)
     codes, close = array_at(turn["codes_address"] + bar * assets, assets, np.uint8), bar_at(address).close
+    candidates = array_at(turn["candidates_address"], assets, np.int64)
     stopped = array_at(turn["stopped_address"], assets, np.int64)
     actions = array_at(turn["actions_address"], 3 * _COMBINATIONS, np.uint8)
-    sizes = array_at(turn["sizes_address"] + bar * turn["sizes_step"] * _BYTES, assets, np.float64)
-    for asset in range(assets):
-        code = codes[asset]
-        if code == 0 or isnan(close[asset]) or stopped[asset] == bar + 1:
+    sizes: Prices = array_at(turn["sizes_address"] + bar * turn["sizes_step"] * _BYTES, assets, np.float64)
+    for place in range(_candidates(ledger, codes, turn["acting"], candidates)):
+        asset = candidates[place]
+        if isnan(close[asset]) or stopped[asset] == bar + 1:
             continue
-        held = ledger.positions[asset]["quantity"]
-        place = 0 if held == 0.0 else (1 if held > 0.0 else 2)
-        action: Any = actions[place * _COMBINATIONS + code]
-        if action != 0:
-            made = _order(address, asset, action, sizes[asset], turn, equity)
-            if made < 0:
-                return made
+        action: Any = actions[_row(ledger.positions[asset]["quantity"]) + codes[asset]]
+        made = _order(address, asset, action, sizes[asset], turn, equity)
+        if made < 0:
+            return made
     turn["orders"] = ledger_at(address).state[0]["order_count"]
     return 0

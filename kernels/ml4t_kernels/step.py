@@ -148,6 +148,14 @@ def mark_account(ledger: Ledger, bar: Bar, special: Special) -> None:
 
 
 @kernel
+def _nobody_looks(ledger: Ledger) -> bool:
+    """Tell whether the marks before the strategy's turn are not looked at, as those after it are all that is kept (ledger: in)."""
+    state, params = ledger.state[0], ledger.params[0]
+    unseen = state["stage"] == Stage.FIRST_MARKING and state["marks_for_turn"] == 0
+    return unseen and params["leverage"] == 0 and params["has_limits"] == 0  # type: ignore[no-any-return]
+
+
+@kernel
 def _after_marking(ledger: Ledger) -> int:
     """Ask for the margin call and the portfolio limits where they are due. Returns a StepStatus (ledger: in-out)."""
     state, params = ledger.state[0], ledger.params[0]
@@ -183,7 +191,8 @@ def proceed(ledger: Ledger, bar: Bar, special: Special) -> int:
         if status != StepStatus.OK:
             return status
     if state["stage"] == Stage.FIRST_MARKING or state["stage"] == Stage.MARKING:
-        mark_account(ledger, bar, special)
+        if not _nobody_looks(ledger):
+            mark_account(ledger, bar, special)
         if state["stage"] == Stage.MARKING:
             record = bar.record[0]
             record["equity"] = state["equity"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ml4t_backtest.analytics.trades import trade_figures
+from ml4t_backtest.analytics.trades import FIGURED, trade_figures
 from ml4t_kernels.codes import TradeStatus
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def compute_metrics(
     }
     metrics.update(_return_metrics(initial_cash, times, equity, drawdown))
     done = trades["status"] != TradeStatus.OPEN
-    figures = trade_figures(trades[done])
+    figures = trade_figures({name: trades[name][done] for name in FIGURED})
     figures["num_open_trades"] = len(trades) - figures["num_trades"]
     slippage = fills["slippage"] * np.abs(fills["quantity"]) * multipliers[fills["asset"]]
     figures["num_bars"] = len(equity)

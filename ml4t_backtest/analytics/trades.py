@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.types import Trade
     from ml4t_kernels.dtypes import FloatArray, Records
 
-__all__ = ["MAEMFEAnalyzer", "TradeAnalyzer", "trade_figures"]
+__all__ = ["FIGURED", "MAEMFEAnalyzer", "TradeAnalyzer", "trade_figures"]
 
 # Each column and where else it may be found.
 _COLUMNS = {
@@ -33,6 +33,10 @@ _COLUMNS = {
 _TEXTS = {"asset": ("symbol",), "status": ()}
 _DEFAULTS = {"commission": 0.0, "slippage": 0.0, "multiplier": 1.0, "mfe": 0.0, "mae": 0.0, "bars_held": 0.0, "status": "closed"}
 _SIDES = ("long", "short")
+
+
+# What figures are made of.
+FIGURED = ("pnl", "pnl_percent", "commission", "slippage", "entry_price", "quantity", "multiplier", "bars_held")
 
 
 def trade_figures(trades: Mapping[str, Any] | Records) -> dict[str, float]:

@@ -65,6 +65,8 @@ def farewell(kind: type[BacktestConfig], name: str) -> str:
     """Return what a message about an unknown setting ends with: what became of it, or the closest name."""
     if name in _GONE:
         return f"; {name!r} is gone: {_GONE[name]}"
+    if name.startswith("_"):  # Python looks whether it is there: no time for a hint
+        return ""
     return did_you_mean(name, [*(entry.name for entry in dataclasses.fields(kind)), *_ARGUMENTS, *SPELLINGS])
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BacktestConfig", "StatsConfig"]
 
+_presets: dict[tuple[type[Any], str], Any] = {}  # as they were read; everybody gets a copy
+
 
 @dataclass(frozen=True)
 class StatsConfig:
@@ -317,7 +319,10 @@ class BacktestConfig:
     def from_preset(cls, name: Mode | str) -> BacktestConfig:
         """Return the settings of a preset, by name in any case or as a `Mode`. Raises ValueError that lists the presets for another."""
         settings, stem = preset_settings(name)
-        return cls.from_dict(settings, preset_name=stem)
+        if (cls, stem) not in _presets:
+            _presets[cls, stem] = cls.from_dict(settings, preset_name=stem)
+        made: BacktestConfig = copy.deepcopy(_presets[cls, stem])
+        return made
 
 
 def _plain_value(value: Any) -> object:

@@ -42,8 +42,11 @@ def lower_contracts(assets: Sequence[str], specs: Sequence[ContractSpec | None],
     for name in ("fixed_margin_schedule", "margin_pct_schedule"):
         _check_assets(name, getattr(config, name) or {}, assets)
     contracts = np.zeros(len(assets), dtype=contract_dtype)
-    for column, asset in enumerate(assets):
+    alike = not any(specs) and not config.fixed_margin_schedule and not config.margin_pct_schedule
+    for column, asset in enumerate(assets[:1] if alike else assets):
         _lower_one(contracts[column], asset, specs[column], config)
+    if alike:
+        contracts[1:] = contracts[:1]
     return contracts
 
 

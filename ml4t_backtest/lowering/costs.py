@@ -27,6 +27,8 @@ __all__ = ["CostTable"]
 
 _WINDOW = 20  # bars of returns behind the volatility that an adaptive limit sees
 
+_OF_THE_ASSET = (m.SpreadSlippage, m.FuturesSlippage)  # their numbers depend on the asset
+
 
 class CostTable:
     """Collects cost rows and tiers. Raises TypeError for what is no model, ValueError for models that the feed cannot serve."""
@@ -41,20 +43,20 @@ class CostTable:
 
     def lower(self, commission: Any, slippage: Any, impact: Any, limits: Any) -> tuple[Records, IntArray]:
         """Return the cost rows and each asset's row, int64[assets]."""
+        models = (commission, slippage, impact, limits)
+        by_asset = any(hasattr(model, "model_for") for model in models) or isinstance(slippage, _OF_THE_ASSET)
         rows = np.zeros(len(self._panels.assets), dtype=np.int64)
-        for column, asset in enumerate(self._panels.assets):
+        for column, asset in enumerate(self._panels.assets if by_asset else self._panels.assets[:1]):
             spec = self._specs[column]
             kind = None if spec is None else spec.asset_class
-            chosen = [
-                model.model_for(asset, kind) if hasattr(model, "model_for") else model for model in (commission, slippage, impact, limits)
-            ]
+            chosen = [model.model_for(asset, kind) if hasattr(model, "model_for") else model for model in models]
             rows[column] = self._row(column, chosen)
         if not self._records:
             self._records.append(np.zeros(1, dtype=cost_dtype))
         return np.concatenate(self._records), rows
 
     def _row(self, column: int, chosen: list[Any]) -> int:
-        own = isinstance(chosen[1], (m.SpreadSlippage, m.FuturesSlippage))  # their numbers depend on the asset
+        own = isinstance(chosen[1], _OF_THE_ASSET)
         key = (*(id(model) for model in chosen), column if own else -1)
         if key not in self._rows:
             record = np.zeros(1, dtype=cost_dtype)

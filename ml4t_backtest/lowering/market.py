@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml4t_backtest.config import DataFrequency, MissingBarOrders
+from ml4t_backtest.memory import constant
 from ml4t_backtest.store import Market
 
 if TYPE_CHECKING:
@@ -18,26 +19,28 @@ if TYPE_CHECKING:
 __all__ = ["lower_market", "trading_bars"]
 
 
-def lower_market(panels: Panels, config: BacktestConfig) -> Market:
-    """Return the bars as kernels see them; a volume that the feed does not have is NaN: unknown. Runs over one feed share them.
+def lower_market(panels: Panels, config: BacktestConfig, *, windows: bool = False) -> Market:
+    """Return the bars as kernels see them. Runs over one feed share them.
 
-    Raises ValueError for a vwap price without its column.
+    windows: volumes that the feed does not have are a panel of NaN, whose columns can be looked back on; else they are None. Raises
+    ValueError for a vwap price without its column.
     """
     if config.price_of_market_orders.value == "vwap" and "vwap" not in panels.extras:
         raise ValueError("execution_price 'vwap' needs a column 'vwap' in prices")
-    key = "market", config.calendar, config.timezone, config.missing_bar_orders
+    key = "market", windows, config.calendar, config.timezone, config.missing_bar_orders
     if key not in panels.lowered:
-        panels.lowered[key] = _market(panels, config)
+        panels.lowered[key] = _market(panels, config, windows=windows)
     market: Market = panels.lowered[key]
     return market
 
 
-def _market(panels: Panels, config: BacktestConfig) -> Market:
+def _market(panels: Panels, config: BacktestConfig, *, windows: bool) -> Market:
     from ml4t_backtest.sessions import session_numbers
 
     prices, extras = panels.prices, panels.extras
     numbers, flags = session_numbers(panels.times, calendar=config.calendar, timezone=config.timezone)
-    volume = prices["volume"] if panels.has_volume else np.full_like(prices["close"], math.nan)
+    unknown = constant(math.nan, prices["close"].shape) if windows else None
+    volume = prices["volume"] if panels.has_volume else unknown
     market = Market(
         panels.times,
         numbers,
@@ -62,7 +65,8 @@ def _with_last_bars(market: Market) -> Market:
     missing = np.isnan(close)
     rows = np.where(missing, 0, np.arange(len(close))[:, np.newaxis])
     last = np.maximum.accumulate(rows, axis=0), np.arange(close.shape[1])
-    changed = {name: np.where(missing, getattr(market, name)[last], getattr(market, name)) for name in ("open", "high", "low", "volume")}
+    known = ("open", "high", "low", *(() if market.volume is None else ("volume",)))
+    changed = {name: np.where(missing, getattr(market, name)[last], getattr(market, name)) for name in known}
     changed["vwap"] = np.where(missing, close[last], close if market.vwap is None else market.vwap)
     quotes = {name: getattr(market, name) for name in ("bid", "ask")}
     changed |= {name: np.where(missing, math.nan, panel) for name, panel in quotes.items() if panel is not None}

@@ -7,6 +7,7 @@ kind of position (flat, long, short) the table holds one `SignalAction`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,9 +66,8 @@ class Conflicts:
         return self.accumulate in ("both", "removeonly")
 
     def table(self) -> npt.NDArray[np.uint8]:
-        """Return the action of every combination of signals when flat, long and short, uint8[48] (codes SignalAction)."""
-        rows = [self.action(code, place) for place in (FLAT, LONG, SHORT) for code in range(_COMBINATIONS)]
-        return np.array(rows, dtype=np.uint8)
+        """Return the action of every combination of signals when flat, long and short, uint8[48] (codes SignalAction), read-only."""
+        return _table(self)
 
     def action(self, code: int, place: int) -> SignalAction:
         """Return what signals come to (code: SignalBit added up; place: FLAT, LONG or SHORT)."""
@@ -106,6 +106,14 @@ class Conflicts:
         if self.upon_opposite_entry in ("close", "closereduce"):
             on.add(leave)
         return self.upon_opposite_entry in ("close", "reverse")
+
+
+@cache
+def _table(conflicts: Conflicts) -> npt.NDArray[np.uint8]:
+    rows = [conflicts.action(code, place) for place in (FLAT, LONG, SHORT) for code in range(_COMBINATIONS)]
+    made = np.array(rows, dtype=np.uint8)
+    made.flags.writeable = False
+    return made
 
 
 def _kept(mode: str, *, in_market: bool) -> str:

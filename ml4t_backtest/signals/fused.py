@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml4t_backtest.config import MissingBarOrders
 from ml4t_backtest.lowering import CostModels, Extras, HostCalls, RuleTable, lower_terms
-from ml4t_backtest.memory import address_of
+from ml4t_backtest.memory import address_of, packed_rows
 from ml4t_backtest.panels import Panels
 from ml4t_backtest.risk import RuleChain, StopLoss, TakeProfit, TimeExit, TrailingStop
 from ml4t_backtest.store import Market, Store
@@ -37,16 +38,35 @@ _ROOMS = {StepStatus.GROW_ORDERS: "grow_orders", StepStatus.GROW_FILLS: "grow_fi
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars of several assets, each on its own: prices float64[assets, bars], NaN close without a bar, times int64[bars] ns UTC."""
+    """Bars of several assets, each on its own: prices float64[assets, bars], NaN close without a bar, times int64[bars] ns UTC.
+
+    The arrays may be views of bars by assets; `packed` has each asset's bars in a row.
+    """
 
     times: IntArray
     open: FloatArray
     high: FloatArray
     low: FloatArray
     close: FloatArray
-    volume: FloatArray
+    volume: FloatArray | None = None  # unknown
     vwap: FloatArray | None = None
     events: bool = False  # the feed has dividends, splits or funding rates
+
+    def panels(self) -> list[FloatArray]:
+        """Return the distinct arrays among the prices."""
+        return list({id(panel): panel for panel in (self.close, self.open, self.high, self.low)}.values())
+
+    @cached_property
+    def packed(self) -> dict[str, FloatArray]:
+        """The columns as kernels take them, by name; arrays that are one stay one."""
+        made: dict[int, FloatArray] = {}
+        given = {name: getattr(self, name) for name in ("open", "high", "low", "close", "vwap")}
+        given = {name: self.close if panel is None else panel for name, panel in given.items()}
+        for panel in given.values():
+            if id(panel) not in made:
+                made[id(panel)] = np.ascontiguousarray(panel)
+        volume = np.full(1, math.nan) if self.volume is None else np.ascontiguousarray(self.volume)
+        return {**{name: made[id(panel)] for name, panel in given.items()}, "volume": volume}
 
 
 @dataclass
@@ -63,6 +83,10 @@ class Batch:
     indicators: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     codes: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint8))
     sizes: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def pack(self) -> None:
+        """Put each row of signals and sizes into one piece, as kernels take them."""
+        self.codes, self.sizes = packed_rows(self.codes), np.ascontiguousarray(self.sizes)
 
     @property
     def has_rules(self) -> bool:
@@ -99,7 +123,7 @@ def why_not(setting: Setting, bars: Bars) -> str | None:
         "trade_without_volume": not config.trade_without_volume,
         "enforce_sessions": config.enforce_sessions,
         "execution_price 'vwap' without a column": config.price_of_market_orders.value == "vwap" and bars.vwap is None,
-        "prices that are not positive": any((panel <= 0.0).any() for panel in (bars.open, bars.high, bars.low, bars.close)),
+        "prices that are not positive": any((panel <= 0.0).any() for panel in bars.panels()),
     }
     reason = next((reason for reason, applies in reasons.items() if applies), None)
     return reason or _odd_costs(setting)
@@ -128,7 +152,8 @@ class _Account:
         terms = _terms(setting)
         count = bars.close.shape[1]
         none, empty = np.zeros(0, dtype=np.int64), np.zeros((0, 1))
-        self.store = Store(Market(none, none, none, *(empty,) * 5), terms, setting.config.initial_cash)
+        market = Market(none, none, none, empty, empty, empty, empty, None if bars.volume is None else empty)
+        self.store = Store(market, terms, setting.config.initial_cash)
         self.store.bars = np.zeros(count, dtype=bar_dtype)  # memory that only bars with orders touch; sessions are nothing to signals
         if keeps:
             self.store.bars["time"] = bars.times
@@ -146,13 +171,8 @@ class _Account:
         job["keeps"] = keeps
         job["state_address"], job["bars"] = self.store.address, count
         job["set_count"], job["signal_count"], job["condition_count"] = len(batch.sets), len(batch.signals), len(batch.conditions)
-        arrays = {name: getattr(bars, f"{name[:-1]}") for name in ("opens", "highs", "lows", "closes", "volumes")}
-        arrays |= {
-            "vwaps": bars.close if bars.vwap is None else bars.vwap,
-            "outcomes": outcomes,
-            "scratch": self.scratch,
-            "events": self.events,
-        }
+        arrays: dict[str, Any] = {f"{name}s": panel for name, panel in bars.packed.items()}
+        arrays |= {"outcomes": outcomes, "scratch": self.scratch, "events": self.events}
         arrays |= {name: getattr(batch, name) for name in ("sets", "signals", "conditions", "indicators", "codes", "sizes", "actions")}
         for name, array in arrays.items():
             job[f"{name}_address"] = address_of(array)
@@ -198,6 +218,7 @@ def run_batch(setting: Setting, bars: Bars, batch: Batch, threads: int | None = 
     """
     count = len(batch.sets)
     outcomes = np.zeros(count, dtype=outcome_dtype)
+    batch.pack()
     cells = count * bars.close.shape[1]
     workers = max(1, min(threads or _processors(), cells // _CELLS, count))
     accounts = [_Account(setting, bars, batch, outcomes) for _ in range(workers)]
@@ -222,6 +243,7 @@ def run_batch(setting: Setting, bars: Bars, batch: Batch, threads: int | None = 
 
 def replay(setting: Setting, bars: Bars, batch: Batch, number: int) -> Store:
     """Run one set again with all its records: orders, fills, trades, and account value and cash of every bar."""
+    batch.pack()
     account = _Account(setting, bars, batch, np.zeros(len(batch.sets), dtype=outcome_dtype), keeps=True)
     account.run(number, number + 1)
     return account.store

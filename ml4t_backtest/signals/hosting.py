@@ -10,6 +10,7 @@ import numpy as np
 from ml4t_backtest.calls import step
 from ml4t_backtest.compiled.host import CompiledHost
 from ml4t_backtest.memory import address_of
+from ml4t_kernels.codes import SizeKind
 from ml4t_kernels.dtypes import turn_dtype
 
 if TYPE_CHECKING:
@@ -33,14 +34,17 @@ class SignalHost(CompiledHost):
         super().__init__(stands_for, store, panels, broker)
         sizes = np.ascontiguousarray(strategy._sizes)
         arrays = {"codes": strategy._codes, "sizes": sizes, "actions": strategy._actions}
-        arrays["stopped"] = np.zeros(len(panels.assets), dtype=np.int64)
+        arrays |= {name: np.zeros(len(panels.assets), dtype=np.int64) for name in ("stopped", "candidates")}
         self._arrays, self._turn = arrays, np.zeros(1, dtype=turn_dtype)
         row = self._turn[0]
         for name, array in arrays.items():
             row[f"{name}_address"] = address_of(array)
         row["sizes_step"] = len(panels.assets) if len(sizes) > 1 else 0
         row["size_kind"] = strategy.size_kind
+        row["acting"] = sum(1 << place for place in np.flatnonzero(strategy._actions).tolist())
         self.record["params_table"] = address_of(self._turn)
+        of_account = strategy.size_kind is SizeKind.EQUITY or not (strategy._pays_all or np.isfinite(sizes).all())
+        store.state["marks_for_turn"] = of_account
 
     def _compiled(self) -> Any:
         """Return the program: the turn of all signal strategies, compiled or loaded on first use."""

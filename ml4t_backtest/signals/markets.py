@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ml4t_backtest.datafeed import DataFeed
 from ml4t_backtest.frames import time_series
+from ml4t_backtest.memory import constant
 from ml4t_backtest.panels import Panels
 from ml4t_backtest.signals.fused import Bars
 from ml4t_backtest.signals.wide import Wide, read_wide
@@ -34,17 +34,20 @@ class Prices:
     def feed(self, columns: list[int], names: list[str]) -> DataFeed:
         """Return the feed of some columns."""
         bars = self.bars
-        known = not np.isnan(bars.volume).all()
-        given = {name: getattr(bars, name) for name in ("open", "high", "low", "close", *(("volume",) if known else ()))}
-        turned = {id(array): np.ascontiguousarray(array[columns].T) for array in {id(one): one for one in given.values()}.values()}
+        known, whole = bars.volume is not None, columns == list(range(len(bars.close)))
+        source = bars.packed if "packed" in vars(bars) else vars(bars)  # what has run already
+        given = {name: source[name] for name in ("open", "high", "low", "close", *(("volume",) if known else ()))}
+        distinct = {id(array): array for array in given.values()}
+        turned = {key: np.ascontiguousarray((array if whole else array[columns]).T) for key, array in distinct.items()}
         prices = {name: turned[id(array)] for name, array in given.items()}
+        shape = prices["close"].shape
         made = DataFeed.__new__(DataFeed)  # the prices have been checked
         made.panels = Panels(
             times=bars.times,
             timestamps=time_series("timestamp", bars.times, self.zone).to_list(),
             assets=tuple(names),
-            prices=prices if known else {**prices, "volume": np.zeros_like(prices["close"])},
-            present=np.ones(prices["close"].shape, dtype=np.uint8),
+            prices=prices if known else {**prices, "volume": constant(0.0, shape)},
+            present=np.ones(shape, dtype=np.uint8),
             zone=self.zone,
             extras={} if bars.vwap is None else {"vwap": np.ascontiguousarray(bars.vwap[columns].T)},
             has_volume=known,
@@ -70,7 +73,7 @@ def read_prices(close: Any, others: dict[str, Any], freq: Any) -> Prices:
             raise ValueError("the feed has dividends, splits or funding rates; run SignalStrategy in an Engine, which applies them")
         return Prices(bars, close.panels.assets, close.panels.zone)
     wide = read_wide("close", close)
-    panels: dict[str, Any] = {"close": np.ascontiguousarray(wide.values.T)}
+    panels: dict[str, Any] = {"close": wide.values.T}
     for name in _OTHERS:
         panels[name] = _other(name, others.get(name), wide, panels["close"])
     _check(panels, wide.names)
@@ -78,15 +81,14 @@ def read_prices(close: Any, others: dict[str, Any], freq: Any) -> Prices:
     return Prices(Bars(times, **panels), wide.names, wide.zone)
 
 
-def _other(name: str, given: Any, close: Wide, closes: FloatArray) -> FloatArray:
-    blank = np.full_like(closes, math.nan) if name == "volume" else closes
+def _other(name: str, given: Any, close: Wide, closes: FloatArray) -> FloatArray | None:
     if given is None:
-        return blank
+        return None if name == "volume" else closes
     wide = read_wide(name, given)
     if wide.values.shape != close.values.shape:
         raise ValueError(f"{name} has the shape {wide.values.shape}, close {close.values.shape} (bars, columns); they have to be equal")
     same_times("close", close.times, name, wide.times)
-    values = np.ascontiguousarray(wide.values.T)
+    values = wide.values.T
     if name == "volume":
         return np.nan_to_num(values, nan=0.0)
     missing = np.isnan(values)
@@ -109,11 +111,15 @@ def _check(panels: dict[str, FloatArray], names: tuple[str, ...] | None) -> None
         panel = panels[name]
         if name != "close" and panel is panels["close"]:
             continue
+        if panel.min() > 0.0 and panel.max() < np.inf:  # without NaN, and fine
+            continue
         bad = ~((panel > 0.0) & (panel < np.inf) | np.isnan(panel))
         if bad.any():
             column, bar = np.argwhere(bad)[0].tolist()
             where = repr(names[column]) if names else column
             raise ValueError(f"{name} was {panel[column, bar]:g} at bar {bar}, column {where}, expected a finite price > 0; NaN is no bar")
+    if panels["high"] is panels["low"]:
+        return
     below = panels["high"] < panels["low"]
     if below.any():
         column, bar = np.argwhere(below)[0].tolist()

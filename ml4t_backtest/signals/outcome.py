@@ -16,6 +16,7 @@ from ml4t_backtest.models import CombinedCommission, PercentageSlippage
 from ml4t_backtest.signals.figures import shape_of
 from ml4t_backtest.signals.fused import NEVER, Setting, replay, run_batch, why_not
 from ml4t_backtest.signals.running import figures
+from ml4t_backtest.signals.sources import Codes
 from ml4t_backtest.signals.strategy import SIZE_TYPES, SignalStrategy
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from ml4t_kernels.dtypes import FloatArray
 
 __all__ = ["Plan", "SignalResult"]
-
-_SIGNALS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ class Plan:
     def strategy(self, numbers: list[int]) -> SignalStrategy:
         """Return the strategy of some columns as an engine runs it; stops are those of the first."""
         sets, batch = self.batch.sets[numbers], self.batch
-        codes = batch.codes[sets["signals"]].T
+        rows = sets["signals"].tolist()
+        codes = (batch.codes if rows == list(range(len(batch.codes))) else batch.codes[rows]).T
         size: Any = batch.sizes[sets["sizes"]].T if sets["sizes"][0] >= 0 else float(sets["size"][0])
         if sets["sizes"][0] < 0 and (sets["size"] != size).any():
             size = np.broadcast_to(sets["size"], codes.shape)
@@ -61,7 +61,7 @@ class Plan:
             name: None if math.isinf(sets[name][0]) else float(sets[name][0]) for name in ("stop_pct", "trail_pct", "target_pct")
         }
         return SignalStrategy(
-            *(codes & bit != 0 for bit in _SIGNALS),
+            Codes(codes),
             size=size,
             size_type=next(name for name, kind in SIZE_TYPES.items() if kind is self.size_kind),
             max_bars=None if sets["max_bars"][0] >= NEVER else int(sets["max_bars"][0]),

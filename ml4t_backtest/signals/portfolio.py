@@ -139,7 +139,8 @@ class _Reader:
         there = {name: self._given[name] for name in SIGNAL_NAMES if self._given[name] is not None}
         if not there:
             raise TypeError("from_signals() needs signals: give entries, short_entries, or both")
-        bars, made, names = self._prices.bars.close.shape[1], None, None
+        bars, names = self._prices.bars.close.shape[1], None
+        made: npt.NDArray[np.uint8] | None = None
         for name, bit in zip(SIGNAL_NAMES, self._meanings(there), strict=True):
             if name not in there:
                 continue
@@ -147,13 +148,15 @@ class _Reader:
             if len(flags) != bars:
                 raise ValueError(f"{name} has {len(flags)} bars, close {bars}")
             same_times("close", self._prices.bars.times if wide.times is not None and self._prices.names else None, name, wide.times)
-            codes = np.multiply(flags.T, np.uint8(bit), dtype=np.uint8, order="C")
-            if made is not None and len(codes) != len(made) and 1 not in (len(codes), len(made)):
-                raise ValueError(f"{name} has {len(codes)} columns, the signals before it {len(made)}")
-            made = codes if made is None else made | codes
-            if wide.names is not None and len(wide.names) == len(made):
+            codes = flags.view(np.uint8) * np.uint8(bit)  # ours to write to
+            if made is not None and codes.shape[1] != made.shape[1] and 1 not in (codes.shape[1], made.shape[1]):
+                raise ValueError(f"{name} has {codes.shape[1]} columns, the signals before it {made.shape[1]}")
+            if made is not None:
+                codes = np.bitwise_or(made, codes, out=codes if made.shape in (codes.shape, (bars, 1)) else None)
+            made = codes
+            if wide.names is not None and len(wide.names) == made.shape[1]:
                 names = wide.names
-        return np.ascontiguousarray(made), names
+        return made.T, names  # type: ignore[union-attr]
 
     def _meanings(self, there: dict[str, Any]) -> list[SignalBit]:
         direction = self._given["direction"]

@@ -98,11 +98,15 @@ def _in_engine(strategy: SignalStrategy, feed: DataFeed, config: BacktestConfig)
 
 def bars_of(panels: Panels) -> Bars:
     """Return the bars of a feed by asset; a volume that the feed does not have is unknown."""
-    prices = {name: np.ascontiguousarray(panels.prices[name].T) for name in ("open", "high", "low", "close", "volume")}
-    if not panels.has_volume:
-        prices["volume"] = np.full_like(prices["close"], math.nan)
-    vwap, events = panels.extras.get("vwap"), any(name in panels.extras for name in _EVENTS)
-    return Bars(panels.times, **prices, vwap=None if vwap is None else np.ascontiguousarray(vwap.T), events=events)
+    turned: dict[int, FloatArray] = {}  # panels that are one array stay one
+
+    def by_asset(panel: FloatArray) -> FloatArray:
+        return turned.setdefault(id(panel), panel.T)
+
+    prices = {name: by_asset(panels.prices[name]) for name in ("open", "high", "low", "close")}
+    volume, vwap = (panels.prices["volume"].T if panels.has_volume else None), panels.extras.get("vwap")
+    events = any(name in panels.extras for name in _EVENTS)
+    return Bars(panels.times, **prices, volume=volume, vwap=None if vwap is None else by_asset(vwap), events=events)
 
 
 def blank_sets(count: int, cash: float) -> Records:
@@ -165,7 +169,7 @@ class _Columns:
         return made
 
     def fill(self, batch: Batch) -> None:
-        batch.codes = np.ascontiguousarray(self._matrix.T)
+        batch.codes = self._matrix.T
 
 
 class _Conditions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +20,20 @@ if TYPE_CHECKING:
 
     from ml4t_backtest.signals.conditions import Indicators
 
-__all__ = ["SIGNAL_NAMES", "Sources", "check_column", "possible_codes"]
+__all__ = ["SIGNAL_NAMES", "Codes", "Sources", "check_column", "possible_codes"]
 
 SIGNAL_NAMES = ("entries", "exits", "short_entries", "short_exits")
 _COMBINATIONS = 16
 _BITS: dict[str, SignalBit] = dict(
     zip(SIGNAL_NAMES, (SignalBit.LONG_ENTRY, SignalBit.LONG_EXIT, SignalBit.SHORT_ENTRY, SignalBit.SHORT_EXIT), strict=True)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Signals that have been read: `values`, uint8[bars, columns], SignalBit added up. Stands for all four of them."""
+
+    values: npt.NDArray[np.uint8]
 
 
 class Sources:
@@ -38,9 +46,13 @@ class Sources:
         there = {name: value for name, value in given.items() if value is not None}
         if not there:
             raise TypeError("SignalStrategy needs signals: give entries, short_entries, or both")
+        read = there.get("entries")
         self.conditions: dict[str, tuple[Condition, ...]] = {}
         self.matrices: npt.NDArray[np.uint8] | None = None
         self.names: tuple[str, ...] | None = None
+        if isinstance(read, Codes):
+            self.matrices = read.values
+            return
         conditions = {name: _as_conditions(value) for name, value in there.items()}
         if all(found is not None for found in conditions.values()):
             self.conditions = {name: found for name, found in conditions.items() if found is not None}

@@ -119,6 +119,22 @@ def test_what_a_strategy_sees() -> None:
 
 
 @njit
+def looks_back_at_volumes(ctx, params, state):
+    state.total[ctx.bar] = ctx.volumes(0, 3).sum() + ctx.volume[0]
+
+
+@pytest.mark.parametrize("volumes", [None, [5.0, 6.0, 7.0]])
+def test_volumes_that_the_feed_does_not_have_are_nan(volumes: list[float | None] | None) -> None:
+    columns = {} if volumes is None else {"volume": volumes}
+    for debug in (False, True):
+        strategy = CompiledStrategy(looks_back_at_volumes, state=lambda assets, params: {"total": np.zeros(3)}, debug=debug)
+        engine = Engine(feed({"A": [10.0, 11.0, 12.0]}, **columns), strategy)
+        engine.run()
+        expected = [np.nan] * 3 if volumes is None else [10.0, 17.0, 25.0]
+        assert np.array_equal(engine.strategy_arrays["total"], expected, equal_nan=True)
+
+
+@njit
 def by_rule(ctx, params):
     if ctx.bar < 0:
         ctx.set_position_rule(0)

@@ -17,7 +17,7 @@ from .cache import COMPILED, cache_folder, source_digest
 from .calling import address_of_entry, call_entry, call_entry_from_python, call_function, external, function_at, kernel_at
 from .compiling import array_kernel, bind, entry, kernel, long_entry
 from .linking import layout
-from .memory import array_at, plain_array_at
+from .memory import array_at, fetch, plain_array_at, plain_table_at, table_at
 
 __all__ = [
     "COMPILED",
@@ -31,11 +31,14 @@ __all__ = [
     "call_function",
     "entry",
     "external",
+    "fetch",
     "function_at",
     "kernel",
     "kernel_at",
     "layout",
     "long_entry",
     "plain_array_at",
+    "plain_table_at",
     "source_digest",
+    "table_at",
 ]

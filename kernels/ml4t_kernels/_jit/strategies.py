@@ -22,7 +22,7 @@ from numba.np import arrayobj
 
 from .cache import COMPILED
 from .calling import address_of_entry, external
-from .memory import array_at, plain_array_at
+from .memory import array_at, plain_array_at, plain_table_at, table_at
 
 __all__ = [
     "Strategy",
@@ -59,7 +59,8 @@ _INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _attributes: dict[str, Callable[..., Any]] = {}
 _methods: dict[str, Callable[..., Any]] = {}
 _named: dict[str, tuple[Callable[..., Any], str]] = {}
-_plain: dict[int, Any] = {id(array_at): plain_array_at}  # what compiled functions call, by identity: what plain ones call instead
+# What compiled functions call, by identity: what plain ones call instead.
+_plain: dict[int, Any] = {id(array_at): plain_array_at, id(table_at): plain_table_at}
 _kept: list[Any] = []
 
 

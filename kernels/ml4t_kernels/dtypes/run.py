@@ -57,6 +57,8 @@ state_dtype = titled(
     ("bar", "number of the current bar, -1 before the first", np.int64),
     ("row", "row of the current bar in the market buffer", np.int64),
     ("row_step", "rows to move per bar: 1 over a history, 0 in a one-row buffer", np.int64),
+    ("volume_step", "rows of volumes to move per row: 1, or 0 where they are unknown and one row of NaN serves all", np.int64),
+    ("marks_for_turn", "1 when the strategy looks at the account, which then is marked before its turn", np.int64),
     ("stage", "code Stage", np.int64),
     ("cursor", "place in the live list where a fill pass resumes; place of a resumed part", np.int64),
     ("fills_before", "fill count when the host last got control", np.int64),
