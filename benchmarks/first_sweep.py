@@ -41,5 +41,5 @@ def feed(bars: int = BARS) -> DataFeed:
 
 
 if __name__ == "__main__":
-    grid = {"quick": np.linspace(0.05, 0.5, 10).tolist(), "slow": np.linspace(0.005, 0.05, 10).tolist()}
+    grid = {"quick": np.linspace(0.05, 0.5, 10).tolist(), "slow": np.linspace(0.005, 0.045, 10).tolist()}
     print(sweep(feed(), strategy(), grid, progress=False).best("sharpe")["sharpe"][0])
