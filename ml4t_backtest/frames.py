@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ml4t_backtest.hints import did_you_mean, shortened
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
     from ml4t_kernels.dtypes import IntArray
 
-__all__ = ["ENTITY_COLUMNS", "FrameLike", "TimeAxis", "entity_column", "read_frame", "time_axis", "time_series"]
+__all__ = ["ENTITY_COLUMNS", "FrameLike", "TimeAxis", "datetimes", "entity_column", "read_frame", "time_axis", "time_series"]
 
 FrameLike: TypeAlias = Any  # polars DataFrame or LazyFrame, pandas DataFrame, pyarrow Table, or a path to a Parquet file
 
@@ -153,6 +155,14 @@ def time_series(name: str, times: IntArray, zone: str | None) -> pl.Series:
 
     series = pl.Series(name, times, dtype=pl.Int64).cast(pl.Datetime("ns")).cast(pl.Datetime("us"))
     return series if zone is None else series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+
+
+def datetimes(times: IntArray, zone: str | None) -> list[datetime]:
+    """Return times in ns UTC as datetimes in a time zone (None: naive), cut to microseconds as Polars does."""
+    if zone is not None:
+        return time_series("", times, zone).to_list()
+    made: list[datetime] = (times // 1_000).astype("datetime64[us]").tolist()
+    return made
 
 
 def entity_column(frame: pl.DataFrame, role: str, wanted: str | None) -> str:

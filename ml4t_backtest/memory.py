@@ -14,7 +14,7 @@ __all__ = ["address_of", "constant", "packed_rows", "view_of"]
 
 _BLOCK = 128  # rows that are turned at a time: what they become stays in the cache
 
-_shared: WeakValueDictionary[tuple[Any, ...], npt.NDArray[np.float64]] = WeakValueDictionary()
+_shared: WeakValueDictionary[tuple[Any, ...], npt.NDArray[Any]] = WeakValueDictionary()
 
 
 def address_of(array: npt.NDArray[Any]) -> int:
@@ -30,12 +30,12 @@ def view_of(array: npt.NDArray[Any]) -> memoryview[Any]:
     return memoryview(exporter)
 
 
-def constant(value: float, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def constant(value: float, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
     """Return an array of one value, read-only: all that is constant in a shape is one array."""
-    key = ("nan" if np.isnan(value) else value, *shape)
+    key = ("nan" if np.isnan(value) else value, np.dtype(dtype), *shape)
     made = _shared.get(key)
     if made is None:
-        made = np.full(shape, value)
+        made = np.full(shape, value, dtype=dtype)
         made.flags.writeable = False
         _shared[key] = made
     return made

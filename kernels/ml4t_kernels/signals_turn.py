@@ -55,16 +55,33 @@ def _row(held: float) -> int:
 
 
 @kernel
-def _candidates(ledger: Ledger, codes: npt.NDArray[Any], acting: int, candidates: IntArray) -> int:
+def _follow(ledger: Ledger, turn: Record, rows: npt.NDArray[Any]) -> None:
+    """Bring the rows of the assets up to date (ledger: in; turn: in-out; rows: uint8[assets], in-out).
+
+    Positions come and go with fills, and with events, which say nothing here of what they have changed.
+    """
+    state = ledger.state[0]
+    if state["event_count"] > 0:
+        for asset in range(len(rows)):
+            rows[asset] = _row(ledger.positions[asset]["quantity"])
+    else:
+        for place in range(turn["fills"], state["fill_count"]):
+            filled = ledger.fills[place]["asset"]
+            rows[filled] = _row(ledger.positions[filled]["quantity"])
+    turn["fills"] = state["fill_count"]
+
+
+@kernel
+def _candidates(codes: npt.NDArray[Any], rows: npt.NDArray[Any], acting: int, candidates: IntArray) -> int:
     """List the assets whose signals do something to their position (candidates: int64[assets], out). Returns how many there are.
 
-    ledger: in. codes: signals of the bar, uint8[assets] (in). acting: one bit for each row of the table of actions. Few signals do
-    something and no pattern tells which, so nothing here branches on them.
+    codes: signals of the bar, uint8[assets] (in). rows: where each asset's actions begin, uint8[assets] (in). acting: one bit for each
+    action. Few signals do something and no pattern tells which, so nothing here branches on them.
     """
     found = 0
     for asset in range(len(codes)):
         candidates[found] = asset
-        found += (acting >> (_row(ledger.positions[asset]["quantity"]) + codes[asset])) & 1
+        found += (acting >> (np.int64(rows[asset]) + np.int64(codes[asset]))) & 1
     return found
 
 
@@ -84,11 +101,13 @@ def take_signals(address: int) -> int:
     stopped = array_at(turn["stopped_address"], assets, np.int64)
     actions = array_at(turn["actions_address"], 3 * _COMBINATIONS, np.uint8)
     sizes: Prices = array_at(turn["sizes_address"] + bar * turn["sizes_step"] * _BYTES, assets, np.float64)
-    for place in range(_candidates(ledger, codes, turn["acting"], candidates)):
+    rows = array_at(turn["rows_address"], assets, np.uint8)
+    _follow(ledger, turn, rows)
+    for place in range(_candidates(codes, rows, turn["acting"], candidates)):
         asset = candidates[place]
         if isnan(close[asset]) or stopped[asset] == bar + 1:
             continue
-        action: Any = actions[_row(ledger.positions[asset]["quantity"]) + codes[asset]]
+        action: Any = actions[np.int64(rows[asset]) + np.int64(codes[asset])]
         made = _order(address, asset, action, sizes[asset], turn, equity)
         if made < 0:
             return made

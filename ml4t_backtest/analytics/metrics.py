@@ -75,7 +75,9 @@ def compute_metrics(
     }
     metrics.update(_return_metrics(initial_cash, times, equity, drawdown))
     done = trades["status"] != TradeStatus.OPEN
-    figures = trade_figures({name: trades[name][done] for name in FIGURED})
+    count = int(np.count_nonzero(done))
+    chosen = slice(count) if done[:count].all() else done  # those that are open stand behind the others, in a run
+    figures = trade_figures({name: np.ascontiguousarray(trades[name][chosen]) for name in FIGURED})
     figures["num_open_trades"] = len(trades) - figures["num_trades"]
     slippage = fills["slippage"] * np.abs(fills["quantity"]) * multipliers[fills["asset"]]
     figures["num_bars"] = len(equity)

@@ -35,6 +35,7 @@ class SignalHost(CompiledHost):
         sizes = np.ascontiguousarray(strategy._sizes)
         arrays = {"codes": strategy._codes, "sizes": sizes, "actions": strategy._actions}
         arrays |= {name: np.zeros(len(panels.assets), dtype=np.int64) for name in ("stopped", "candidates")}
+        arrays["rows"] = np.zeros(len(panels.assets), dtype=np.uint8)
         self._arrays, self._turn = arrays, np.zeros(1, dtype=turn_dtype)
         row = self._turn[0]
         for name, array in arrays.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.datafeed import DataFeed
-from ml4t_backtest.frames import time_series
+from ml4t_backtest.frames import datetimes
 from ml4t_backtest.memory import constant
 from ml4t_backtest.panels import Panels
 from ml4t_backtest.signals.fused import Bars
@@ -44,10 +44,10 @@ class Prices:
         made = DataFeed.__new__(DataFeed)  # the prices have been checked
         made.panels = Panels(
             times=bars.times,
-            timestamps=time_series("timestamp", bars.times, self.zone).to_list(),
+            timestamps=datetimes(bars.times, self.zone),
             assets=tuple(names),
             prices=prices if known else {**prices, "volume": constant(0.0, shape)},
-            present=np.ones(shape, dtype=np.uint8),
+            present=constant(1, shape, np.uint8),
             zone=self.zone,
             extras={} if bars.vwap is None else {"vwap": np.ascontiguousarray(bars.vwap[columns].T)},
             has_volume=known,

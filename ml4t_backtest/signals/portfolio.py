@@ -148,11 +148,12 @@ class _Reader:
             if len(flags) != bars:
                 raise ValueError(f"{name} has {len(flags)} bars, close {bars}")
             same_times("close", self._prices.bars.times if wide.times is not None and self._prices.names else None, name, wide.times)
-            codes = flags.view(np.uint8) * np.uint8(bit)  # ours to write to
+            codes = flags.view(np.uint8) if bit == 1 and len(there) > 1 else flags.view(np.uint8) * np.uint8(bit)
             if made is not None and codes.shape[1] != made.shape[1] and 1 not in (codes.shape[1], made.shape[1]):
                 raise ValueError(f"{name} has {codes.shape[1]} columns, the signals before it {made.shape[1]}")
             if made is not None:
-                codes = np.bitwise_or(made, codes, out=codes if made.shape in (codes.shape, (bars, 1)) else None)
+                ours = bit > 1 and made.shape in (codes.shape, (bars, 1))  # a first one may be the user's
+                codes = np.bitwise_or(made, codes, out=codes if ours else None)
             made = codes
             if wide.names is not None and len(wide.names) == made.shape[1]:
                 names = wide.names

@@ -108,6 +108,8 @@ turn_dtype = titled(
     ("actions_address", "address of the table of actions, uint8[48]", np.int64),
     ("acting", "the actions that do something, one bit for each row of that table", np.int64),
     ("candidates_address", "address of scratch for the assets that may be ordered, int64[assets]", np.int64),
+    ("rows_address", "address of where in that table each asset's actions begin, uint8[assets]", np.int64),
     ("stopped_address", "address of the bar plus 1 on which a rule last made an order, int64[assets]", np.int64),
     ("orders", "orders when the last turn ended", np.int64),
+    ("fills", "fills when the last turn began", np.int64),
 )
