@@ -81,7 +81,7 @@ def _candidates(codes: npt.NDArray[Any], rows: npt.NDArray[Any], acting: int, ca
     found = 0
     for asset in range(len(codes)):
         candidates[found] = asset
-        found += (acting >> (np.int64(rows[asset]) + np.int64(codes[asset]))) & 1
+        found += (acting >> (int(rows[asset]) + int(codes[asset]))) & 1
     return found
 
 
@@ -107,7 +107,7 @@ def take_signals(address: int) -> int:
         asset = candidates[place]
         if isnan(close[asset]) or stopped[asset] == bar + 1:
             continue
-        action: Any = actions[np.int64(rows[asset]) + np.int64(codes[asset])]
+        action: Any = actions[int(rows[asset]) + int(codes[asset])]
         made = _order(address, asset, action, sizes[asset], turn, equity)
         if made < 0:
             return made
