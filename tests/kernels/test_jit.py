@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -75,6 +77,34 @@ def test_an_unwritable_cache_is_replaced_by_a_temporary_folder(tmp_path: Path, m
     assert tmp_path not in folder.parents
     monkeypatch.setenv("ML4T_KERNELS_CACHE", str(tmp_path / "mine"))
     assert cache_folder() == tmp_path / "mine" / source_digest()
+
+
+@pytest.mark.skipif(not COMPILED, reason="plain runs cache nothing")
+def test_threads_that_leave_the_cache_one_after_the_other_leave_it_as_it_was() -> None:
+    from ml4t_kernels._jit.cache import own_cache
+
+    settings: Any = numba.config
+    before, both, first_out = settings.CACHE_DIR, threading.Barrier(2), threading.Event()
+    seen: list[str] = []
+
+    def first() -> None:
+        with own_cache():
+            both.wait()
+        first_out.set()
+
+    def second() -> None:
+        with own_cache():
+            both.wait()
+            first_out.wait()
+            seen.append(settings.CACHE_DIR)
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Path(seen[0]).name == source_digest()
+    assert before == settings.CACHE_DIR
 
 
 def test_bind_gives_a_callable() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numba
@@ -37,7 +38,7 @@ def source_digest(folder: Path | None = None) -> str:
 def _user_cache() -> Path:
     chosen = os.environ.get("ML4T_KERNELS_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).absolute()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -70,12 +71,26 @@ def _temporary_folder() -> Path:
 _CACHE_FOLDER: str = str(cache_folder()) if COMPILED else ""
 
 
+class _Users:
+    """How many threads are in `own_cache`, and the setting that the first of them found."""
+
+    lock = Lock()
+    count = 0
+    before: Any = None
+
+
 @contextmanager
 def own_cache() -> Iterator[None]:
-    """Let numba cache what is made meanwhile in our folder."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = _CACHE_FOLDER
+    """Let numba cache what is made meanwhile in our folder; until the last of several threads is through."""
+    with _Users.lock:
+        if _Users.count == 0:
+            _Users.before = config.CACHE_DIR
+            config.CACHE_DIR = _CACHE_FOLDER
+        _Users.count += 1
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        with _Users.lock:
+            _Users.count -= 1
+            if _Users.count == 0:
+                config.CACHE_DIR = _Users.before

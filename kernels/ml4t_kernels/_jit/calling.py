@@ -147,7 +147,8 @@ def kernel_at(function: Callable[..., float]) -> int:
     if plain not in _KERNELS:
         options = {name: value for name, value in OPTIONS.items() if name != "no_cfunc_wrapper"}
         with own_cache():
-            _KERNELS[plain] = numba.cfunc("float64(int64, float64, float64, float64)", cache=True, **options)(plain)
+            made = numba.cfunc("float64(int64, float64, float64, float64)", cache=True, **options)(plain)
+        _KERNELS.setdefault(plain, made)  # another thread may have been quicker, and its address be in use
     return int(_KERNELS[plain].address)
 
 
