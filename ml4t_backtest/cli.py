@@ -169,11 +169,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _warmup(_: argparse.Namespace) -> int:
-    from ml4t_backtest.demo import load_kernels
+    from ml4t_backtest.warming import warm_all
     from ml4t_kernels import _jit
 
     start = perf_counter()
-    load_kernels()
+    warm_all()
     print(f"all kernels ready after {perf_counter() - start:.1f} s")
     print(f"cache: {_jit.cache_folder()}" if _jit.COMPILED else "cache: none, NUMBA_DISABLE_JIT is set")
     return DONE

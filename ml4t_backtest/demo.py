@@ -68,7 +68,7 @@ def load_kernels() -> str:
         return "interpreted (NUMBA_DISABLE_JIT is set)"
     empty = next(_jit.cache_folder().rglob("*.nbi"), None) is None
     if empty:
-        print("compiling kernels, once per installation (about ten seconds) ...", flush=True)
+        print("compiling kernels, once per installation (under a minute) ...", flush=True)
     start = perf_counter()
     for name in calls._SIGNATURES:
         calls.call(name)

@@ -7,12 +7,12 @@ from typing import Any
 
 from . import verbs
 from ._jit import array_at
-from ._jit.strategies import address_in, external_call, named_reading, plain_context, shared, verb
+from ._jit.strategies import address_in, external_call, external_calls, named_reading, plain_context, shared, verb
 from .addresses import HOST, POSITION, STATE
 from .codes import HostRequest, OrderType, Refusal
 from .readings import granted
 
-__all__ = ["PlainContext"]
+__all__ = ["CALLS", "PlainContext"]
 
 _FLOATS = "float64,float64,float64"
 _request = external_call(verbs.request, f"float64(int64,int64,{_FLOATS})")
@@ -29,6 +29,7 @@ _quantities = external_call(verbs.submit_quantities, "int64(int64,int64,int64)")
 _cancel = external_call(verbs.cancel_order, "int64(int64,int64)")
 _cancel_all = external_call(verbs.cancel_all_orders, "int64(int64,int64)")
 _update = external_call(verbs.update_order, f"int64(int64,int64,float64,float64,{_FLOATS})")
+CALLS = external_calls()  # for hosts that compile them ahead
 
 
 @shared

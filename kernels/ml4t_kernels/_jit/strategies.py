@@ -29,6 +29,7 @@ __all__ = [
     "address_in",
     "compile_strategy",
     "external_call",
+    "external_calls",
     "is_compiled",
     "named_reading",
     "plain_context",
@@ -108,6 +109,11 @@ def external_call(function: Callable[..., Any], signature: str) -> Any:
     _plain[id(made.compiled)] = made
     _kept.append(made)
     return made.compiled
+
+
+def external_calls() -> list[external]:
+    """Return all that `external_call` has made."""
+    return [one for one in _kept if isinstance(one, external)]
 
 
 def shared(function: Callable[..., Any]) -> Callable[..., Any]:
