@@ -1,27 +1,32 @@
-"""A result on disk: a folder of Parquet files and two texts, written whole, read back without loss.
+"""A result on disk: a folder of Parquet files and texts, written whole, read back without loss.
 
 The files hold the public frames, so that anything can read them, and every field of the records beside, so that the
-records come back as they were. Folders of the engine we replace (no manifest, columns `symbol` and `fees`) are read, too.
+records come back as they were. The manifest says what every file must be. Folders of older layouts and of the engine we
+replace (columns `symbol` and `fees`) are read, too.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
-import uuid
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest import manifest as manifests
 from ml4t_backtest.analytics.tables import TIME_FIELDS
 from ml4t_backtest.frames import read_frame
 from ml4t_backtest.hints import did_you_mean
+from ml4t_backtest.manifest import MANIFEST, check_files, is_ours, listed, read_json, read_manifest
+from ml4t_backtest.wholefiles import beside, naming, sync_folder, write_synced, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     import polars as pl
 
@@ -29,23 +34,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PARTS",
-    "SCHEMA_VERSION",
     "Saved",
-    "beside",
     "check_choices",
     "exact_times",
+    "holds_result",
+    "numbers",
     "plain_numbers",
     "read",
     "with_fields",
     "write",
-    "write_whole",
 ]
 
-SCHEMA_VERSION = 1
 PARTS = ("trades", "equity", "daily_pnl", "fills", "orders", "cash_flows", "alerts", "metrics", "config")
-_FORMAT = "ml4t_backtest result"
-_MANIFEST = "manifest.json"
 _FILES = {**{name: f"{name}.parquet" for name in PARTS[:7]}, "metrics": "metrics.json", "config": "config.yaml"}
+_GENERAL = {"config.yaml", MANIFEST}  # names that files of other programs have, too
+_STAGE = "ml4t-saving"  # where the files of a save wait inside a folder that others use
 _COMPRESSIONS = ("lz4", "uncompressed", "snappy", "gzip", "brotli", "zstd")
 
 
@@ -79,80 +82,126 @@ def check_choices(include: Iterable[str] | None, compression: str) -> tuple[str,
     return tuple(name for name in PARTS if name in wanted)
 
 
-def write(folder: Path, parts: Mapping[str, Any], manifest: Mapping[str, Any], compression: str) -> dict[str, Path]:
+def write(path: str | Path, parts: Mapping[str, Any], facts: Mapping[str, Any], compression: str) -> dict[str, Path]:
     """Write frames, metrics and settings as a folder and return the path of each part.
 
-    parts: by name, frames for Parquet and plain values for the texts. The files are written to a folder beside the
-    target, which then takes its name; a result that was there is replaced as a whole. Files of others in the target stay:
-    then each of ours is put in its place by itself.
+    parts: by name, frames for Parquet and plain values for the texts. facts: plain values for the manifest. The files are
+    written to a folder beside the target, which then takes its name; a result that was there is replaced as a whole. Where
+    files of others are in the target, these stay, and each of ours is put in its place by itself: until the last one is
+    there, the manifest says that the folder is not whole.
+
+    Raises NotADirectoryError where a file stands, FileExistsError for files of others under our names, and OSError where
+    nothing can be written; all name the path.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(path).expanduser()
+    folder = target.resolve()  # a link stays a link, and "." gets a name
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file, expected a folder or a free name")
-    made = beside(folder)
-    made.mkdir()
-    try:
-        for name, value in parts.items():
-            _write_part(made / _FILES[name], name, value, compression)
-        header = {"format": _FORMAT, "schema_version": SCHEMA_VERSION, **manifest, "files": [_FILES[name] for name in parts]}
-        _write_text(made / _MANIFEST, json.dumps(header, indent=2, allow_nan=False))
-        _take_place(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return {name: folder / _FILES[name] for name in parts}
+        raise NotADirectoryError(f"{path} is a file, expected a folder or a free name")
+    _refuse_files_of_others(folder, path)
+    with naming(target, "the result"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        whole = _may_take_place(folder)
+        made = beside(folder if whole else folder / _STAGE)
+        made.mkdir()
+        try:
+            _fill(made, parts, facts, compression)
+            if whole:
+                _take_place(made, folder)
+            else:
+                _move_in(made, folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return {name: target / _FILES[name] for name in parts}
 
 
-def beside(path: Path) -> Path:
-    """Return a free name in the same folder."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+def _fill(made: Path, parts: Mapping[str, Any], facts: Mapping[str, Any], compression: Any) -> None:
+    for name, value in parts.items():
+        write_synced(made / _FILES[name], _writer(name, value, compression))
+    text = manifests.header(facts, [made / _FILES[name] for name in parts])
+    write_synced(made / MANIFEST, lambda file: file.write(text.encode() + b"\n"))
+    sync_folder(made)
 
 
-def _write_part(path: Path, name: str, value: Any, compression: Any) -> None:
+def _writer(name: str, value: Any, compression: Any) -> Any:
+    """Return what writes a part to a file. Polars writes to memory: it would not say why a file cannot be written."""
     if name == "metrics":
-        _write_text(path, json.dumps(plain_numbers(value), indent=2, allow_nan=False))
+        content = json.dumps(plain_numbers(value), indent=2, allow_nan=False).encode() + b"\n"
     elif name == "config":
         import yaml
 
-        _write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        content = yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode()
     else:
-        value.write_parquet(path, compression=compression)
+        buffer = BytesIO()
+        value.write_parquet(buffer, compression=compression)
+        return lambda file: file.write(buffer.getbuffer())
+    return lambda file: file.write(content)
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text.rstrip() + "\n", encoding="utf-8")
+def _ours() -> set[str]:
+    return {*_FILES.values(), MANIFEST}
+
+
+def _refuse_files_of_others(folder: Path, shown: str | Path) -> None:
+    """Raise FileExistsError when files in a folder have our names and no result is there."""
+    present = {name for name in _ours() if (folder / name).exists()}
+    if not present:
+        return
+    try:
+        saved = is_ours(folder)
+    except ValueError:
+        saved = bool(present - _GENERAL)  # a damaged manifest beside our files: saving again is what mends it
+    if not saved and (present <= _GENERAL or (MANIFEST in present and not _is_published(folder))):
+        names = ", ".join(sorted(present & _GENERAL))
+        raise FileExistsError(f"{shown} has {names} of something else, which the result would overwrite; choose another folder")
+
+
+def _is_published(folder: Path) -> bool:
+    try:
+        return read_manifest(folder) == {}
+    except ValueError:
+        return False
+
+
+def _may_take_place(folder: Path) -> bool:
+    """Tell whether a new folder may replace a folder as a whole: only ours is in it, and nobody stands in it."""
+    if not folder.exists():
+        return True
+    if folder.samefile(".") or os.path.ismount(folder) or not os.access(folder.parent, os.W_OK):
+        return False
+    return {entry.name for entry in folder.iterdir()} <= _ours()
 
 
 def _take_place(made: Path, folder: Path) -> None:
-    ours = {*_FILES.values(), _MANIFEST}
-    if not folder.exists():
-        made.rename(folder)
-        return
-    if {entry.name for entry in folder.iterdir()} <= ours:
-        aside = beside(folder)
+    """Give a whole folder its name. The one that had it waits beside as ".NAME.*.old" until then."""
+    aside = None
+    if folder.exists():
+        shutil.copymode(folder, made)
+        aside = beside(folder, "old")
         folder.rename(aside)
-        try:
-            made.rename(folder)
-        except OSError:
-            aside.rename(folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
-        return
-    new = {entry.name for entry in made.iterdir()}
-    for name in ours - new:
-        (folder / name).unlink(missing_ok=True)
-    for name in (*sorted(new - {_MANIFEST}), _MANIFEST):
-        (made / name).replace(folder / name)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file under another name and rename it, so that it appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = beside(path)
     try:
-        _write_text(made, text)
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
+        made.rename(folder)
+    except OSError:
+        if aside is not None:
+            aside.rename(folder)
+        raise
+    sync_folder(folder.parent)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move_in(made: Path, folder: Path) -> None:
+    """Put files into a folder that others use, one by one; meanwhile the manifest says so."""
+    write_whole(folder / MANIFEST, lambda file: file.write(manifests.started().encode() + b"\n"))
+    new = {entry.name for entry in made.iterdir()} - {MANIFEST}
+    for name in sorted(_ours() - new - {MANIFEST}):
+        (folder / name).unlink(missing_ok=True)
+    for name in sorted(new):
+        (made / name).replace(folder / name)
+    sync_folder(folder)
+    (made / MANIFEST).replace(folder / MANIFEST)
+    sync_folder(folder)
+    for left in folder.glob(f".{_STAGE}.*"):  # of saves that were killed, too
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def plain_numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,6 +211,13 @@ def plain_numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text_of(value: float) -> str:
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0.0 else "-Infinity")
+
+
+def numbers(name: str, values: IntArray) -> pl.Series:
+    """Return whole numbers as a column."""
+    import polars as pl
+
+    return pl.Series(name, np.ascontiguousarray(values), dtype=pl.Int64)
 
 
 def with_fields(frame: pl.DataFrame, records: Records) -> pl.DataFrame:
@@ -191,35 +247,46 @@ def exact_times(column: pl.Series, times: IntArray) -> pl.Series:
 # Reading -----------------------------------------------------------------------------------------------------------------
 
 
+def holds_result(folder: Path) -> bool:
+    """Tell whether a folder looks like a saved result: a manifest of ours, or trades or equity as older layouts have them."""
+    try:
+        if is_ours(folder):
+            return True
+    except (ValueError, OSError):
+        return True  # a damaged result is one; reading it says what is wrong
+    return any((folder / _FILES[name]).is_file() for name in ("trades", "equity"))
+
+
 def read(folder: Path) -> Saved:
     """Read what there is in a folder.
 
-    Raises FileNotFoundError for a missing folder and one without any part, ValueError for a file that cannot be read and
-    a folder written by a newer version.
+    Raises FileNotFoundError for a missing folder, one without any part, and a file that the manifest lists and is not there;
+    ValueError for a file that is cut off, changed or cannot be read, and for a folder of something else or of a newer version.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"no such folder of a result: {folder}")
+        raise FileNotFoundError(f"no such folder of a result: {folder}{_left_over(folder)}")
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
     present = {name: folder / file for name, file in _FILES.items() if (folder / file).is_file()}
     if not present:
         raise FileNotFoundError(f"{folder} holds no result: none of {', '.join(_FILES.values())}")
-    manifest = _read_json(folder / _MANIFEST) if (folder / _MANIFEST).is_file() else {}
-    version = manifest.get("schema_version", SCHEMA_VERSION)
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise ValueError(f"{folder} has schema version {version!r}, this version reads up to {SCHEMA_VERSION}; upgrade to read it")
+    names = listed(manifest)
+    if names is not None:
+        present = {name: path for name, path in present.items() if path.name in names}
     frames = {name: read_frame(path, name) for name, path in present.items() if path.suffix == ".parquet"}
-    metrics = _read_json(present["metrics"]) if "metrics" in present else {}
+    metrics = read_json(present["metrics"]) if "metrics" in present else {}
     settings = _read_settings(present["config"]) if "config" in present else metrics.get("settings")
     return Saved(folder, frames, metrics, settings, manifest)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _left_over(folder: Path) -> str:
+    """Return a hint at the earlier result when a save was killed between moving it away and taking its place."""
+    ours = f".{folder.name[:40]}."
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}, expected an object")
-    return value
+        found = [entry for entry in folder.parent.iterdir() if entry.name.startswith(ours) and entry.name.endswith(".old")]
+    except OSError:
+        return ""
+    return f"; saving it was interrupted, what it held before is in {found[0]}: rename that folder" if found else ""
 
 
 def _read_settings(path: Path) -> Any:
@@ -227,5 +294,5 @@ def _read_settings(path: Path) -> Any:
 
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as YAML: {error}") from error

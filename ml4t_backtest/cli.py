@@ -200,7 +200,7 @@ def _run(options: argparse.Namespace) -> int:
 def _execute(options: argparse.Namespace, settings: BacktestConfig, strategy: Any, folder: Path) -> int:
     """Build the feed, run, write, print. Returns the exit code."""
     from ml4t_backtest.datafeed import DataFeed
-    from ml4t_backtest.demo import Clock, load_kernels, print_results, print_text, settings_in_words, write_result
+    from ml4t_backtest.demo import Clock, load_kernels, print_results, print_text, settings_in_words
     from ml4t_backtest.engine import Engine
 
     load_kernels()
@@ -213,7 +213,7 @@ def _execute(options: argparse.Namespace, settings: BacktestConfig, strategy: An
     with clock.part("run"):
         result = _run_engine(engine, folder, progress=not options.no_progress)
     with clock.part("results"):
-        write_result(result, folder)
+        result.to_parquet(folder)
     print()
     print_results([(type(strategy).__name__, "")], [result])
     print()
@@ -224,8 +224,6 @@ def _execute(options: argparse.Namespace, settings: BacktestConfig, strategy: An
 
 def _run_engine(engine: Engine, folder: Path, *, progress: bool) -> BacktestResult:
     """Run; when the strategy raises, write the run up to there, show the traceback and raise UserCodeError."""
-    from ml4t_backtest.demo import write_result
-
     folder.mkdir(parents=True, exist_ok=True)  # before a long run rather than after it
     try:
         return engine.run(progress=progress)
@@ -236,7 +234,7 @@ def _run_engine(engine: Engine, folder: Path, *, progress: bool) -> BacktestResu
         if shown:
             traceback.print_exception(error)
         result = engine.result
-        write_result(result, folder)
+        result.to_parquet(folder)
         if not shown:  # sys.exit() in the strategy, or nobody reads what it prints
             raise
         bars = f"{result['num_bars']:,} of {engine.feed.n_bars:,} bars"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import textwrap
@@ -11,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from time import perf_counter
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.result import BacktestResult
     from ml4t_backtest.strategy import ArrayStrategy, Strategy
 
-__all__ = ["Clock", "load_kernels", "print_results", "print_text", "run_demo", "settings_in_words", "tiny_backtest", "write_result"]
+__all__ = ["Clock", "load_kernels", "print_results", "print_text", "run_demo", "settings_in_words", "tiny_backtest"]
 
 _WIDE, _WIDEST = 100, 100  # from here on columns stand further apart; prose is never wider
 
@@ -89,38 +87,6 @@ def tiny_backtest() -> None:
     days = [datetime(2024, 1, day) for day in (2, 2, 1, 1)]  # noqa: DTZ001 - feeds may be naive
     prices = pl.DataFrame({"timestamp": days, "symbol": ["B", "A", "B", "A"], "close": [1.0, 2.0, 3.0, 4.0]})
     Engine(DataFeed(prices), BuyAndHold()).run()
-
-
-# Files -------------------------------------------------------------------------------------------------------------------
-
-
-def write_result(result: BacktestResult, folder: Path) -> None:
-    """Write `trades.parquet`, `equity.parquet` (the frames of the result) and `metrics.json` into a folder, made if need be.
-
-    The JSON object holds the status of the run, all metrics (null for infinite ones, which JSON lacks) and the
-    settings. Each file appears whole or not at all; one that is there already is replaced.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    trades, equity = result.to_trades_dataframe(), result.to_equity_dataframe()
-    metrics = {name: value if math.isfinite(value) else None for name, value in result.metrics.items()}
-    summary = {"status": result.status, **metrics, "settings": result.config.to_dict()}
-    text = json.dumps(summary, indent=2, allow_nan=False) + "\n"
-    _write_whole(folder / "trades.parquet", lambda file: trades.write_parquet(file, compression="zstd"))
-    _write_whole(folder / "equity.parquet", lambda file: equity.write_parquet(file, compression="zstd"))
-    _write_whole(folder / "metrics.json", lambda file: file.write(text.encode()))
-
-
-def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write under another name in the same folder and rename: a crash leaves the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # Tables ------------------------------------------------------------------------------------------------------------------
@@ -320,7 +286,7 @@ def _run_part(part: _Part, settings: BacktestConfig, folder: Path, *, progress: 
     with clock.part("run"):
         result = Engine(part.feed, part.strategy, settings).run(progress=progress)
     with clock.part("results"):
-        write_result(result, folder)
+        result.to_parquet(folder)
     if result.status == "interrupted":
         raise KeyboardInterrupt
     part.results = [result, Engine(part.feed, BuyAndHold(), settings).run()]
@@ -341,7 +307,7 @@ def _report(parts: Sequence[_Part], folder: Path, *, quiet: bool) -> None:
     if not quiet:
         print()
         _print_times(parts)
-    print("\nWritten: trades.parquet, equity.parquet and metrics.json in")
+    print("\nResults, for BacktestResult.from_parquet, in")
     for part in parts:
         print(f"  {folder / part.name}{os.sep}")
 

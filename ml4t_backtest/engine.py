@@ -121,6 +121,7 @@ class Engine:
             **self._buffers,
         )
         self.broker = Broker(self._store, self._panels, self.config, hosts, contract_specs)
+        self._contract_specs = dict(contract_specs or {})
         self._result: BacktestResult | None = None
         self.strategy_arrays: dict[str, Any] = {}  # a compiled strategy's own arrays, as its run left them
         self._started = False
@@ -187,7 +188,16 @@ class Engine:
         return self._result
 
     def _make_result(self, status: str) -> BacktestResult:
-        return BacktestResult(self._store, self._panels, self.config, status, limit_names=self.limit_names, skipped_bars=self.skipped_bars)
+        return BacktestResult(
+            self._store,
+            self._panels,
+            self.config,
+            status,
+            limit_names=self.limit_names,
+            skipped_bars=self.skipped_bars,
+            contract_specs=self._contract_specs,
+            strategy_name=type(self.strategy).__name__,
+        )
 
     def _run_compiled(self, strategy: CompiledStrategy, *, progress: bool) -> None:
         """Let a compiled strategy run; the host has control only where the kernels ask for something."""

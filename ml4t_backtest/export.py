@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml4t_backtest.archive import beside, check_choices, plain_numbers, write_whole
+from ml4t_backtest.archive import check_choices
 from ml4t_backtest.result import BacktestResult
+from ml4t_backtest.wholefiles import naming, write_text, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,10 @@ __all__ = ["BacktestExporter"]
 
 _SUMMARY = "sweep_summary"
 _PLAIN = (bool, int, float, str, type(None))
+# What Markdown would take as markup; an underscore within a word is none.
+_MARKUP = re.compile(r"[\\`*\[\]~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_JSON_HTML = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
 
 _COLUMNS = (
     ("Return", "total_return_pct", "{:+.2f} %"),
@@ -72,10 +78,10 @@ class BacktestExporter:
         param_values: one mapping per result. Columns of the table: run ("run_0001"), status, the parameters (null where
         a mapping lacks one; a name that the table has already gets the prefix "param_"), all metrics. Values that are no
         plain numbers or texts are written as text, enum members as their values; so is a parameter that mixes texts and
-        numbers. Raises ValueError for no results at all and for another number of mappings than of results.
+        numbers. The table of an earlier study goes away before the first folder is written, and the new one comes last: a
+        table that is there belongs to the folders. Raises ValueError for no results at all, another number of mappings than
+        of results and names that clash, before anything is written; OSError, naming the path, where nothing can be written.
         """
-        import polars as pl
-
         every = list(results)
         if not every:
             raise ValueError("results was empty, expected at least one BacktestResult")
@@ -83,31 +89,37 @@ class BacktestExporter:
         if settings is not None and len(settings) != len(every):
             raise ValueError(f"{len(every)} results and {len(settings)} param_values, expected as many of each")
         parts = check_choices(include, compression)
-        base = Path(base_path)
-        base.mkdir(parents=True, exist_ok=True)
         runs = [f"run_{number:04d}" for number in range(1, len(every) + 1)]
+        summary = _summary(every, runs, settings or [])
+        base = Path(base_path).expanduser()
+        with naming(base, "the study"):
+            base.mkdir(parents=True, exist_ok=True)
+            for ending in ("parquet", "csv"):
+                (base / f"{_SUMMARY}.{ending}").unlink(missing_ok=True)
         if export_individual:
             for run, result in zip(runs, every, strict=True):
                 result.to_parquet(base / run, include=parts, compression=compression)
-        columns = [pl.Series("run", runs), pl.Series("status", [result.status for result in every])]
-        metrics = list(dict.fromkeys(name for result in every for name in result.metrics))
-        columns += _parameters(settings or [], {"run", "status", *metrics})
-        columns += [pl.Series(name, [result.metrics.get(name) for result in every], strict=False) for name in metrics]
-        summary = pl.DataFrame(columns)
         kind: Any = compression
-        _replace(base / f"{_SUMMARY}.parquet", lambda path: summary.write_parquet(path, compression=kind))
-        _replace(base / f"{_SUMMARY}.csv", summary.write_csv)
+        write_whole(base / f"{_SUMMARY}.csv", summary.write_csv)
+        write_whole(base / f"{_SUMMARY}.parquet", lambda file: summary.write_parquet(file, compression=kind))
         return summary
 
     @staticmethod
     def load_sweep_summary(base_path: str | Path) -> pl.DataFrame:
-        """Read the table that `batch_export` wrote. Raises FileNotFoundError when there is none."""
+        """Read the table that `batch_export` wrote.
+
+        Raises FileNotFoundError when there is none (an export that was interrupted leaves none), ValueError when it cannot
+        be read; both name the path.
+        """
         import polars as pl
 
-        base = Path(base_path)
+        base = Path(base_path).expanduser()
         for name, read in ((f"{_SUMMARY}.parquet", pl.read_parquet), (f"{_SUMMARY}.csv", pl.read_csv)):
             if (base / name).is_file():
-                return read(base / name)
+                try:
+                    return read(base / name)
+                except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+                    raise ValueError(f"{base / name} cannot be read: {error}; write it again with batch_export") from error
         raise FileNotFoundError(f"{base} holds no {_SUMMARY}.parquet; BacktestExporter.batch_export writes it")
 
     @staticmethod
@@ -115,16 +127,18 @@ class BacktestExporter:
         """Write the metrics of results as JSON: {"meta": {...}, "results": [{"index": 0, "status": ..., metrics}, ...]}.
 
         meta holds the time of writing (UTC), the Python version, the number of results, and `metadata`, whose values
-        that JSON lacks become texts. Infinite metrics are the texts "Infinity" and "-Infinity", missing ones "NaN".
+        that JSON lacks become texts. Infinite numbers are the texts "Infinity" and "-Infinity", missing ones "NaN". The
+        letters <, > and & are written as escapes, so that the text may stand inside a web page.
         """
-        rows = [{"index": index, "status": result.status, **plain_numbers(result.metrics)} for index, result in enumerate(results)]
+        rows = [{"index": index, "status": result.status, **result.metrics} for index, result in enumerate(results)]
         meta = {
             "timestamp": datetime.now(UTC).isoformat(),
             "python_version": platform.python_version(),
             "num_results": len(rows),
-            **plain_numbers(metadata or {}),
+            **(metadata or {}),
         }
-        write_whole(Path(output_path), json.dumps({"meta": meta, "results": rows}, indent=2, default=str, allow_nan=False))
+        text = json.dumps(_for_json({"meta": meta, "results": rows}), indent=2, allow_nan=False)
+        write_text(Path(output_path).expanduser(), text.translate(_JSON_HTML))
 
     @staticmethod
     def generate_markdown_report(
@@ -136,7 +150,8 @@ class BacktestExporter:
     ) -> None:
         """Write a Markdown page with one table row per result and a line on the highest Sharpe ratio.
 
-        param_names: the parameters to show, all of param_values for None. Raises ValueError for another number of
+        param_names: the parameters to show, all of param_values for None. Title, names and values are shown as they are:
+        what Markdown or HTML would take as markup is escaped. Raises ValueError for another number of
         mappings than of results and for names without mappings.
         """
         every = list(results)
@@ -146,7 +161,13 @@ class BacktestExporter:
         if param_names is not None and settings is None:
             raise ValueError("param_names needs param_values, one mapping per result")
         names = list(dict.fromkeys(name for row in settings or [] for name in row)) if param_names is None else list(param_names)
-        lines = [f"# {title}", "", f"{len(every)} results.", "", *_row(["Run", *map(_shown, names), *(label for label, _, _ in _COLUMNS)])]
+        lines = [
+            f"# {_escaped(title)}",
+            "",
+            f"{len(every)} results.",
+            "",
+            *_row(["Run", *map(_shown, names), *(label for label, _, _ in _COLUMNS)]),
+        ]
         lines.append("|" + " --- |" + " ---: |" * (len(names) + len(_COLUMNS)))
         for number, result in enumerate(every):
             shown = [_shown((settings or [{}] * len(every))[number].get(name, "")) for name in names]
@@ -155,7 +176,18 @@ class BacktestExporter:
         if ranked:
             best = max(ranked, key=lambda number: every[number].metrics["sharpe"])
             lines += ["", f"Highest Sharpe ratio: run {best + 1} with {every[best].metrics['sharpe']:.2f}."]
-        write_whole(Path(output_path), "\n".join(lines))
+        write_text(Path(output_path).expanduser(), "\n".join(lines))
+
+
+def _summary(every: Sequence[BacktestResult], runs: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return the table over results: run, status, parameters, metrics."""
+    import polars as pl
+
+    metrics = list(dict.fromkeys(name for result in every for name in result.metrics))
+    columns = [pl.Series("run", runs), pl.Series("status", [result.status for result in every])]
+    columns += _parameters(settings, {"run", "status", *metrics})
+    columns += [pl.Series(name, [result.metrics.get(name) for result in every], strict=False) for name in metrics]
+    return pl.DataFrame(columns)
 
 
 def _parameters(settings: Sequence[Mapping[str, Any]], taken: set[str]) -> list[pl.Series]:
@@ -189,20 +221,29 @@ def _plain(value: Any) -> Any:
     return value if type(value) in _PLAIN else str(value)
 
 
-def _shown(value: Any) -> str:
+def _for_json(value: Any) -> Any:
+    """Return a value as JSON has it: nested, numbers that are not finite as texts, objects as texts."""
+    if hasattr(value, "items"):
+        return {str(key): _for_json(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_for_json(part) for part in value]
     plain = _plain(value)
-    text = f"{plain:g}" if isinstance(plain, float) else str(plain)
-    return text.replace("|", "\\|").replace("\n", " ")
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return "NaN" if math.isnan(plain) else ("Infinity" if plain > 0.0 else "-Infinity")
+    return plain
+
+
+def _escaped(text: str) -> str:
+    """Return a text that Markdown and HTML show as it is, in one line."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", line).translate(_HTML)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as the cell of a table."""
+    plain = _plain(value)
+    return _escaped(f"{plain:g}" if isinstance(plain, float) else str(plain)).replace("|", "\\|")
 
 
 def _row(cells: Iterable[str]) -> list[str]:
     return ["| " + " | ".join(cells) + " |"]
-
-
-def _replace(path: Path, write: Any) -> None:
-    made = beside(path)
-    try:
-        write(made)
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)

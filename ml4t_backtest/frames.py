@@ -65,7 +65,7 @@ def _from_parquet(path: Path, role: str, columns: tuple[str, ...] | None) -> pl.
     import polars as pl
 
     try:
-        return read_frame(pl.scan_parquet(path), role, columns)
+        return read_frame(pl.scan_parquet(path, glob=path.is_dir()), role, columns)  # a file may be named data[1].parquet
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{role}: {path} cannot be read as Parquet: {error}") from error
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml4t_backtest.analytics.tables import ORDER_FIELDS, ORDER_WORDS, TRADE_WORDS
+from ml4t_backtest.analytics.tables import ALERT_WORDS, FLOW_WORDS, ORDER_FIELDS, ORDER_WORDS, TRADE_WORDS
 from ml4t_backtest.frames import time_axis, time_series
 from ml4t_backtest.hints import did_you_mean, shortened
 from ml4t_backtest.panels import Panels
 from ml4t_kernels.dtypes import alert_dtype, fill_dtype, flow_dtype, order_dtype, trade_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
     from ml4t_backtest.archive import Saved
     from ml4t_kernels.dtypes import FloatArray, IntArray, Records
 
-__all__ = ["Restored", "empty_part", "read_records", "restored"]
+__all__ = ["Restored", "read_records", "restored"]
 
 # Where a field stands in files of other engines and of older versions.
 _OTHER_COLUMNS = {"asset": "symbol", "commission": "fees", "exit_slippage": "slippage", "mfe": "max_favorable_excursion"}
@@ -30,6 +31,15 @@ _OTHER_COLUMNS["mae"] = "max_adverse_excursion"
 _OTHER_WORDS = {"end_of_backtest": "end_of_data"}
 _DEFAULTS = {"multiplier": 1.0}
 _SPELLED = ("Infinity", "-Infinity", "NaN")
+# Without these columns a file is of something else.
+_REQUIRED = {
+    "trades": ("asset", "entry_time", "exit_time", "entry_price", "exit_price", "quantity", "pnl"),
+    "fills": ("asset", "timestamp", "quantity", "price"),
+    "orders": ("asset", "quantity", "status"),
+    "equity": ("timestamp", "equity"),
+    "cash_flows": ("timestamp", "kind", "amount"),
+    "alerts": ("timestamp", "limit", "action"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,9 @@ class Restored:
     fills: Records
     orders: Records
     trades: Records
+    flows: Records
+    alerts: Records
+    limit_names: tuple[str, ...]
     multipliers: FloatArray
     initial_cash: float
     status: str
@@ -55,15 +68,15 @@ class Restored:
 def restored(saved: Saved) -> Restored:
     """Return what a folder holds as arrays; parts that it lacks are empty. Raises ValueError as `read_records`."""
     frames = saved.frames
+    for name, frame in frames.items():
+        _check_columns(frame, name, saved)
     metrics = _numbers_of(saved.metrics)
     assets = tuple(saved.manifest.get("assets") or _assets_of(frames))
-    times, equity, cash = _equity_of(frames.get("equity"))
-    trades = read_records(frames.get("trades"), trade_dtype, assets, TRADE_WORDS, "trades")
-    fills = read_records(frames.get("fills"), fill_dtype, assets, ORDER_WORDS, "fills")
-    multipliers = np.ones(len(assets))
-    multipliers[trades["asset"]] = trades["multiplier"]
-    if "multiplier" in getattr(frames.get("fills"), "columns", ()):
-        multipliers[fills["asset"]] = frames["fills"]["multiplier"].to_numpy()
+    with _naming(saved, "equity"):
+        times, equity, cash = _equity_of(frames.get("equity"))
+    trades = _part(saved, "trades", trade_dtype, assets, TRADE_WORDS)
+    fills = _part(saved, "fills", fill_dtype, assets, ORDER_WORDS)
+    alerts, limit_names = _alerts_of(saved)
     every = np.unique(np.concatenate([times, trades["entry_time"], trades["exit_time"], fills["timestamp"]]))
     zone = _zone_of(frames)
     stamps = time_series("timestamp", every, zone).to_list()
@@ -73,13 +86,71 @@ def restored(saved: Saved) -> Restored:
         equity=equity,
         cash=cash,
         fills=fills,
-        orders=read_records(frames.get("orders"), order_dtype, assets, ORDER_WORDS, "orders"),
+        orders=_part(saved, "orders", order_dtype, assets, ORDER_WORDS),
         trades=trades,
-        multipliers=multipliers,
+        flows=_part(saved, "cash_flows", flow_dtype, assets, FLOW_WORDS),
+        alerts=alerts,
+        limit_names=limit_names,
+        multipliers=_multipliers_of(saved, assets, trades, fills),
         initial_cash=_initial_cash_of(saved, metrics, equity),
         status=str(saved.manifest.get("status") or saved.metrics.get("status") or "completed"),
         metrics=metrics,
     )
+
+
+def _check_columns(frame: pl.DataFrame, name: str, saved: Saved) -> None:
+    """Raise ValueError, naming the file, for a frame that lacks what every saved one has."""
+    missing = [column for column in _REQUIRED.get(name, ()) if _column(frame, column) is None]
+    if missing:
+        raise ValueError(f"{_file(saved, name)} is not of a saved result: it has no column {missing[0]!r}, only {shortened(frame.columns)}")
+
+
+def _file(saved: Saved, name: str) -> str:
+    return str(saved.folder / f"{name}.parquet")
+
+
+def _part(saved: Saved, name: str, layout: np.dtype[np.void], assets: Sequence[str], words: Mapping[str, Sequence[str]]) -> Records:
+    """Return a part as records, no rows where it was not saved. Raises ValueError that names the file."""
+    with _naming(saved, name):
+        return read_records(saved.frames.get(name), layout, assets, words, name)
+
+
+@contextmanager
+def _naming(saved: Saved, name: str) -> Iterator[None]:
+    """Let an error about the content of a part name its file."""
+    import polars as pl
+
+    try:
+        yield
+    except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
+        raise ValueError(f"{_file(saved, name)} cannot be read: {error}") from error
+
+
+def _alerts_of(saved: Saved) -> tuple[Records, tuple[str, ...]]:
+    """Return the alerts and the names of the limits, in the order in which they come where the manifest does not say it."""
+    frame = saved.frames.get("alerts")
+    known = saved.manifest.get("limit_names")
+    if known is None:
+        seen = [] if frame is None else frame["limit"].unique(maintain_order=True).to_list()
+        known = [name for name in seen if name != "margin_call"]
+    alerts = _part(saved, "alerts", alert_dtype, (), {**ALERT_WORDS, "limit": tuple(dict.fromkeys(("margin_call", *known)))})
+    if frame is not None:
+        alerts["limit"] = frame["limit_row"].to_numpy() if "limit_row" in frame.columns else alerts["limit"] - 1
+    return alerts, tuple(known)
+
+
+def _multipliers_of(saved: Saved, assets: Sequence[str], trades: Records, fills: Records) -> FloatArray:
+    """Return the multiplier of each asset: of its contract, else as trades and fills have it, else 1."""
+    multipliers = np.ones(len(assets))
+    multipliers[trades["asset"]] = trades["multiplier"]
+    frame = saved.frames.get("fills")
+    if frame is not None and "multiplier" in frame.columns:
+        multipliers[fills["asset"]] = frame["multiplier"].to_numpy()
+    specs = saved.manifest.get("contract_specs") or {}
+    for column, asset in enumerate(assets):
+        if asset in specs:
+            multipliers[column] = float(specs[asset].get("multiplier", 1.0))
+    return multipliers
 
 
 def _numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -173,11 +244,13 @@ def _column(frame: pl.DataFrame, name: str) -> pl.Series | None:
 
 
 def _codes(column: pl.Series, choices: Sequence[str], role: str) -> Any:
-    """Return the place of each word among the choices."""
+    """Return the place of each word among the choices; -1 for a cash flow without an asset."""
     import polars as pl
 
     if column.dtype.is_numeric():
         return column.to_numpy()
+    if role == "cash_flows" and column.null_count():
+        return _codes_or_none(column, choices, role)
     found = (
         column.cast(pl.String)
         .replace(_OTHER_WORDS)
@@ -191,6 +264,12 @@ def _codes(column: pl.Series, choices: Sequence[str], role: str) -> Any:
     return found.to_numpy()
 
 
+def _codes_or_none(column: pl.Series, choices: Sequence[str], role: str) -> IntArray:
+    codes = np.full(len(column), -1, dtype=np.int64)
+    codes[column.is_not_null().to_numpy()] = _codes(column.drop_nulls(), choices, role)
+    return codes
+
+
 def _numbers(column: pl.Series, name: str, kind: np.dtype[Any]) -> Any:
     import polars as pl
 
@@ -201,13 +280,3 @@ def _numbers(column: pl.Series, name: str, kind: np.dtype[Any]) -> Any:
     if kind.kind == "f":
         return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return column.cast(pl.Int64).fill_null(0).to_numpy()
-
-
-def empty_part(name: str) -> pl.DataFrame:
-    """Return the frame of a part that a folder lacks, without rows."""
-    from ml4t_backtest.analytics.tables import alerts_frame, flows_frame
-
-    nothing = Panels(np.zeros(0, dtype=np.int64), [], (), {}, np.zeros((0, 0), dtype=np.uint8))
-    if name == "cash_flows":
-        return flows_frame(np.zeros(0, dtype=flow_dtype), nothing)
-    return alerts_frame(np.zeros(0, dtype=alert_dtype), nothing, ())

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml4t_backtest.analytics.annualization import get_annualization_factor as _get_annualization_factor
 from ml4t_backtest.analytics.equity import EquityCurve
+from ml4t_backtest.analytics.handover import HandedOverResult
 from ml4t_backtest.analytics.metrics import compute_metrics
 from ml4t_backtest.analytics.trades import TradeAnalyzer
 from ml4t_backtest.enrichment import enrich_trades_with_signals
 from ml4t_backtest.frames import time_series
 from ml4t_backtest.records import fills_of, open_trades, trades_frame, trades_of
 from ml4t_backtest.resultmapping import ResultMapping
+from ml4t_backtest.storedresult import StoredResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
 
-    from ml4t_backtest.archive import Saved
     from ml4t_backtest.config import BacktestConfig
+    from ml4t_backtest.contracts import ContractSpec
     from ml4t_backtest.panels import Panels
     from ml4t_backtest.sessions import SessionConfig
     from ml4t_backtest.store import Store
@@ -37,12 +38,16 @@ __all__ = ["BacktestResult", "_get_annualization_factor", "enrich_trades_with_si
 _EVENING_CALENDARS = ("CME", "CBOT", "NYMEX", "COMEX")
 
 
-class BacktestResult(ResultMapping):
+class BacktestResult(StoredResult, HandedOverResult, ResultMapping):
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
     status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to
-    there. config: the settings of the run; None for a result loaded from a folder that has none.
+    there. config: the settings of the run; None for a result loaded from a folder that has none. contract_specs: asset to
+    `ContractSpec`, as the engine was given them. strategy_name: class of the strategy, None when unknown.
     """
+
+    contract_specs: Mapping[str, ContractSpec] = MappingProxyType({})
+    strategy_name: str | None = None
 
     def __init__(
         self,
@@ -53,6 +58,8 @@ class BacktestResult(ResultMapping):
         *,
         limit_names: Sequence[str] = (),
         skipped_bars: int = 0,
+        contract_specs: Mapping[str, ContractSpec] | None = None,
+        strategy_name: str | None = None,
     ) -> None:
         bars = store.bar + 1
         self.config = config
@@ -71,6 +78,8 @@ class BacktestResult(ResultMapping):
         self._alerts: Records = store.used_alerts()
         self._limit_names = tuple(limit_names)
         self._skipped_bars = skipped_bars
+        self.contract_specs = dict(contract_specs or {})
+        self.strategy_name = strategy_name
         self.metrics: dict[str, float] = self._computed_metrics()
         self.metrics["skipped_bars"] = float(skipped_bars)
 
@@ -257,100 +266,6 @@ class BacktestResult(ResultMapping):
 
         return frame_to_trade_records(self._trades_frame)
 
-    # Files ---------------------------------------------------------------------------------------------------------------
-
-    def to_parquet(self, path: str | Path, include: Iterable[str] | None = None, compression: str = "zstd") -> dict[str, Path]:
-        """Write the result to a folder and return the path of each part.
-
-        include: some of trades, equity, daily_pnl, fills, orders, cash_flows, alerts (Parquet), metrics (JSON), config (YAML); None for
-        all. compression: of the Parquet files: zstd, lz4, snappy, gzip, brotli, uncompressed. A file manifest.json
-        holds the schema version, the status and the assets.
-
-        The folder appears whole or not at all; a result that was there is replaced as a whole, files of others stay.
-        Raises ValueError for unknown names, NotADirectoryError where a file stands.
-        """
-        from ml4t_backtest import archive
-
-        wanted = archive.check_choices(include, compression)
-        parts = {name: self._part(name) for name in wanted if name != "config" or self.config is not None}
-        manifest = {
-            "status": self.status,
-            "initial_cash": self._initial_cash,
-            "preset_name": None if self.config is None else self.config.preset_name,
-            "assets": list(self.assets),
-        }
-        return archive.write(Path(path), parts, manifest, compression)
-
-    def _part(self, name: str) -> Any:
-        """Return what a file holds: frames with every field of the records, the metrics, or the settings."""
-        from ml4t_backtest import archive
-
-        if name in ("trades", "fills", "orders"):
-            frame: pl.DataFrame = getattr(self, f"to_{name}_dataframe")()
-            return archive.with_fields(frame, getattr(self, f"_{name}"))
-        if name in ("cash_flows", "alerts"):
-            own: pl.DataFrame = getattr(self, f"to_{name}_dataframe")()
-            return own
-        if name == "daily_pnl":
-            return self.to_daily_pnl()
-        if name == "metrics":
-            return self.metrics
-        if name == "config":
-            return self.config.to_dict()
-        frame = self.to_equity_dataframe()
-        return frame.with_columns(archive.exact_times(frame["timestamp"], self._times))
-
-    @classmethod
-    def from_parquet(cls, path: str | Path) -> BacktestResult:
-        """Read a result from a folder that `to_parquet` wrote; it answers everything without an engine.
-
-        Parts may be missing: their frames are empty, metrics that are not there are computed from the rest. Folders of
-        other versions are read too, with columns symbol for asset and fees for commission. Settings that this version
-        does not know are left out with a warning (UserWarning) and `config` is None.
-
-        Raises FileNotFoundError for a missing folder or one without any part, ValueError for files that cannot be read.
-        """
-        from ml4t_backtest import archive
-
-        saved = archive.read(Path(path))
-        result = cls.__new__(cls)
-        result._load(saved)
-        return result
-
-    def _load(self, saved: Saved) -> None:
-        from ml4t_backtest.restore import empty_part, restored
-
-        run = restored(saved)
-        self.config = cast("BacktestConfig", _config_of(saved))
-        self.status = run.status
-        self._panels = run.panels
-        self._times = run.times
-        self._timestamps = time_series("timestamp", run.times, run.panels.zone).to_list()
-        self._equity, self._cash = run.equity, run.cash
-        self._fills, self._orders, self._trades = run.fills, run.orders, run.trades
-        self._multipliers = run.multipliers
-        self._initial_cash = run.initial_cash
-        for name, attribute in (("cash_flows", "_flows_frame"), ("alerts", "_alerts_frame")):
-            self.__dict__[attribute] = saved.frames[name] if name in saved.frames else empty_part(name)
-        self.metrics = {**self._computed_metrics(), **run.metrics}
-
-    # The diagnostic package ----------------------------------------------------------------------------------------------
-
-    def to_portfolio_analysis(self, *arguments: Any, **options: Any) -> Any:
-        """Return the diagnostic package's portfolio analysis of this run. arguments, options: as it takes them.
-
-        Raises ImportError without ml4t-diagnostic, which is looked up now.
-        """
-        return _diagnostic("portfolio_analysis_from_result", "to_portfolio_analysis")(self, *arguments, **options)
-
-    def compute_metrics(self, *arguments: Any, **options: Any) -> Any:
-        """Return the diagnostic package's metrics of this run. Arguments and errors: as `to_portfolio_analysis`."""
-        return _diagnostic("compute_metrics_from_result", "compute_metrics")(self, *arguments, **options)
-
-    def to_tearsheet(self, *arguments: Any, **options: Any) -> Any:
-        """Return the diagnostic package's tear sheet of this run. Arguments and errors: as `to_portfolio_analysis`."""
-        return _diagnostic("generate_tearsheet_from_result", "to_tearsheet")(self, *arguments, **options)
-
     def __repr__(self) -> str:
         metrics = self.metrics
         return (
@@ -358,26 +273,3 @@ class BacktestResult(ResultMapping):
             f" ({metrics['total_return_pct']:+.2f} %), max drawdown {metrics['max_drawdown_pct']:.2f} %,"
             f" Sharpe {metrics['sharpe']:.2f}, {metrics['num_trades']:.0f} trades)"
         )
-
-
-def _config_of(saved: Saved) -> BacktestConfig | None:
-    """Return the settings of a folder; None, with a warning, for settings that this version does not know."""
-    from ml4t_backtest.config import BacktestConfig
-
-    if saved.settings is None:
-        return None
-    try:
-        return BacktestConfig.from_dict(cast("dict[str, Any]", saved.settings), preset_name=saved.manifest.get("preset_name"))
-    except (TypeError, ValueError) as error:
-        warnings.warn(f"{saved.folder}: these settings cannot be read, config is None: {error}", UserWarning, stacklevel=4)
-        return None
-
-
-def _diagnostic(function: str, method: str) -> Any:
-    """Return a function of the diagnostic package. Raises ImportError when the package or the function is missing."""
-    try:
-        from importlib import import_module
-
-        return getattr(import_module("ml4t.diagnostic.integration"), function)
-    except (ImportError, AttributeError) as error:
-        raise ImportError(f"ml4t-diagnostic is required for BacktestResult.{method}(): pip install ml4t-diagnostic ({error})") from error

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ml4t_kernels.dtypes import FloatArray, Records
 
 __all__ = [
+    "ALERT_WORDS",
+    "FLOW_WORDS",
     "ORDER_FIELDS",
     "ORDER_WORDS",
     "TIME_FIELDS",
@@ -61,6 +63,8 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 ORDER_WORDS = {**WORDS, "status": _words_of("OrderStatus")}
 TRADE_WORDS = {**WORDS, "status": _words_of("TradeStatus")}
+FLOW_WORDS = {"kind": tuple(code.name.lower() for code in codes.FlowKind)}
+ALERT_WORDS = {"action": tuple(code.name.lower() for code in codes.LimitAction)}
 _SIDES = ("buy", "sell")
 
 
@@ -161,7 +165,7 @@ def flows_frame(flows: Records, panels: Panels) -> pl.DataFrame:
         [
             time_series("timestamp", flows["timestamp"], panels.zone),
             asset.set(pl.Series(of_account), None) if len(flows) else asset,
-            words("kind", flows["kind"], tuple(code.name.lower() for code in codes.FlowKind)),
+            words("kind", flows["kind"], FLOW_WORDS["kind"]),
             pl.Series("amount", np.ascontiguousarray(flows["amount"])),
         ]
     )
@@ -175,7 +179,7 @@ def alerts_frame(alerts: Records, panels: Panels, names: Sequence[str]) -> pl.Da
         [
             time_series("timestamp", alerts["timestamp"], panels.zone),
             words("limit", alerts["limit"] + 1, ("margin_call", *names)),
-            words("action", alerts["action"], tuple(code.name.lower() for code in codes.LimitAction)),
+            words("action", alerts["action"], ALERT_WORDS["action"]),
             pl.Series("value", np.ascontiguousarray(alerts["value"])),
             pl.Series("threshold", np.ascontiguousarray(alerts["threshold"])),
         ]

@@ -55,6 +55,7 @@ def stitched(pieces: Sequence[Piece], panels: Panels, config: BacktestConfig, st
     made.config, made.status = config, status
     made._panels, made._initial_cash = panels, first._initial_cash
     made._multipliers, made._limit_names = first._multipliers, first._limit_names
+    made.contract_specs, made.strategy_name = first.contract_specs, first.strategy_name
     made._times = np.concatenate([piece.result._times[piece.warmup :] for piece in pieces])
     made._timestamps = [stamp for piece in pieces for stamp in piece.result._timestamps[piece.warmup :]]
     made._equity = np.concatenate([piece.result._equity[piece.warmup :] + piece.held for piece in pieces])

@@ -16,11 +16,14 @@ import polars as pl
 import pytest
 import yaml
 
-from ml4t_backtest import BacktestConfig, __version__, demo
+from ml4t_backtest import BacktestConfig, BacktestResult, __version__
 from ml4t_backtest.cli import main
 from ml4t_kernels import _jit
 
-FILES = ["equity.parquet", "metrics.json", "trades.parquet"]
+FILES = [
+    *("alerts.parquet", "cash_flows.parquet", "config.yaml", "daily_pnl.parquet", "equity.parquet", "fills.parquet"),
+    *("manifest.json", "metrics.json", "orders.parquet", "trades.parquet"),
+]
 BARS = 40
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
@@ -93,7 +96,7 @@ def run(name: str, *arguments: str) -> int:
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:
-    """Check that a results folder holds the three files, and that they agree; return the metrics."""
+    """Check that a results folder is whole, and that its files agree; return the metrics, the status and the settings."""
     assert sorted(path.name for path in folder.iterdir()) == FILES
     trades, equity = pl.read_parquet(folder / "trades.parquet"), pl.read_parquet(folder / "equity.parquet")
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
@@ -101,7 +104,8 @@ def metrics_of(folder: Path) -> dict[str, Any]:
     assert equity["equity"][-1] == metrics["final_value"]
     assert trades["pnl"].sum() == pytest.approx(metrics["final_value"] - metrics["initial_cash"], rel=1e-6)
     assert len(trades) == metrics["num_trades"] + metrics["num_open_trades"]
-    return metrics
+    loaded = BacktestResult.from_parquet(folder)
+    return {**metrics, "status": loaded.status, "settings": yaml.safe_load((folder / "config.yaml").read_text())}
 
 
 def error_of(capsys: pytest.CaptureFixture[str]) -> str:
@@ -375,25 +379,11 @@ def test_ctrl_c_before_the_run(folder: Path, capsys: pytest.CaptureFixture[str])
     assert error_of(capsys) == "ml4t-backtest: interrupted"
 
 
-def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.json"
-    path.write_text("old")
-
-    def write_half(file: Any) -> None:
-        file.write(b"ne")
-        raise OSError("no space left")
-
-    with pytest.raises(OSError, match="no space left"):
-        demo._write_whole(path, write_half)
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
-
-
 def test_failure_to_write_is_one_line_and_1(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(demo, "_write_whole", full)
+    monkeypatch.setattr("ml4t_backtest.archive.write_synced", full)
     assert run("Holder") == 1
     assert "No space left" in error_of(capsys)
     assert list((folder / "results").iterdir()) == []

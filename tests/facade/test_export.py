@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml4t_backtest.config import BacktestConfig
 from ml4t_backtest.contracts import ContractSpec
 from ml4t_backtest.datafeed import DataFeed
-from ml4t_backtest.demo import write_result
 from ml4t_backtest.engine import Engine
 from ml4t_backtest.export import BacktestExporter
 from ml4t_backtest.models import FixedSlippage, PercentageCommission
@@ -72,12 +70,19 @@ def assert_same(first: BacktestResult, second: BacktestResult) -> None:
     assert repr(first.trades) == repr(second.trades)
     assert first.fills == second.fills
     assert first.config == second.config
-    for name in ("_trades", "_fills", "_orders"):
+    assert (first.contract_specs, first.strategy_name, first._skipped_bars) == (
+        second.contract_specs,
+        second.strategy_name,
+        second._skipped_bars,
+    )
+    assert first._limit_names == second._limit_names
+    assert np.array_equal(first._multipliers, second._multipliers)
+    for name in ("_trades", "_fills", "_orders", "_flows", "_alerts"):
         ours, theirs = getattr(first, name), getattr(second, name)
         assert ours.dtype == theirs.dtype
         for field in ours.dtype.names:
             assert np.array_equal(ours[field], theirs[field], equal_nan=ours[field].dtype.kind == "f"), (name, field)
-    for name in ("trades", "equity", "fills", "orders"):
+    for name in ("trades", "equity", "fills", "orders", "cash_flows", "alerts"):
         frames = [getattr(each, f"to_{name}_dataframe")() for each in (first, second)]
         assert frames[0].equals(frames[1]), name
         assert frames[0].schema == frames[1].schema
@@ -171,32 +176,6 @@ def test_choices_are_checked_before_anything_is_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_failed_save_leaves_the_old_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = run()
-    old.to_parquet(tmp_path / "mine")
-    monkeypatch.setattr(yaml, "safe_dump", lambda *_args, **_options: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        run(2_000.0).to_parquet(tmp_path / "mine")
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    assert_same(BacktestResult.from_parquet(tmp_path / "mine"), old)
-    monkeypatch.undo()
-    new = run(2_000.0)
-    new.to_parquet(tmp_path / "mine", include=["equity", "metrics"])
-    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["equity.parquet", "manifest.json", "metrics.json"]
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    assert BacktestResult.from_parquet(tmp_path / "mine")["initial_cash"] == 2_000.0
-
-
-def test_files_of_others_stay(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "sub").mkdir()
-    result = run()
-    result.to_parquet(tmp_path)
-    result.to_parquet(tmp_path, include=["metrics", "trades"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "metrics.json", "notes.txt", "sub", "trades.parquet"]
-    assert BacktestResult.from_parquet(tmp_path).metrics == result.metrics
-
-
 def test_folders_of_the_engine_we_replace(tmp_path: Path) -> None:
     times = [START, START + timedelta(days=1)]
     trades = pl.DataFrame(
@@ -234,32 +213,6 @@ def test_folders_of_the_engine_we_replace(tmp_path: Path) -> None:
     trades.with_columns(pl.lit("boredom").alias("exit_reason")).write_parquet(tmp_path / "trades.parquet")
     with pytest.raises(ValueError, match="trades column 'exit_reason' has 'boredom'"):
         BacktestResult.from_parquet(tmp_path)
-
-
-def test_folders_of_the_command_line(tmp_path: Path) -> None:
-    result = run()
-    write_result(result, tmp_path)
-    loaded = BacktestResult.from_parquet(tmp_path)
-    assert loaded.to_trades_dataframe().equals(result.to_trades_dataframe())
-    assert loaded["sharpe"] == result["sharpe"]
-    assert loaded.config.initial_cash == 1_000.0
-
-
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such folder"):
-        BacktestResult.from_parquet(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="holds no result"):
-        BacktestResult.from_parquet(tmp_path)
-    run().to_parquet(tmp_path / "mine")
-    manifest = tmp_path / "mine" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(ValueError, match="schema version 99"):
-        BacktestResult.from_parquet(tmp_path / "mine")
-    for name, message in (("manifest.json", "JSON"), ("config.yaml", "YAML"), ("fills.parquet", "Parquet")):
-        run().to_parquet(tmp_path / "mine")
-        (tmp_path / "mine" / name).write_text("{[")
-        with pytest.raises(ValueError, match=message):
-            BacktestResult.from_parquet(tmp_path / "mine")
 
 
 def test_the_readme_study(tmp_path: Path) -> None:
@@ -330,3 +283,73 @@ def test_reports(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="param_names needs param_values"):
         BacktestExporter.generate_markdown_report(results, tmp_path / "report.md", param_names=["a"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "report.md"]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "a|b",
+    "*x* _y_ `z`",
+    "[l](javascript:alert(1))",
+    "line\nbreak\r\n# head",
+    "</td>&amp;",
+    "\\",
+    "~~no~~",
+]
+
+
+def test_reports_show_names_and_values_as_they_are(tmp_path: Path) -> None:
+    results = [run() for _ in HOSTILE]
+    given = [{text: text} for text in HOSTILE]
+    BacktestExporter.generate_markdown_report(results, tmp_path / "report.md", HOSTILE[0] + HOSTILE[4], param_values=given)
+    page = (tmp_path / "report.md").read_text()
+    assert "<" not in page
+    assert ">" not in page
+    title, *rest = page.splitlines()
+    assert title.startswith("# &lt;script&gt;")
+    assert [line[:2] for line in rest if line.startswith("#")] == []
+    table = [line for line in rest if line.startswith("|")]
+    assert len(table) == 2 + len(HOSTILE)
+    cells = 1 + len(HOSTILE) + 9 + 1
+    for line in table:
+        assert len([at for at, letter in enumerate(line) if letter == "|" and escapes(line, at) % 2 == 0]) == cells, line
+    for letter in "*`[":
+        assert all(escapes(line, at) % 2 for line in table for at in range(len(line)) if line[at] == letter), letter
+    BacktestExporter.generate_markdown_report(results[:1], tmp_path / "plain.md", "stop_pct of run_1", param_values=[{"stop_pct": 0.5}])
+    assert "# stop_pct of run_1" in (tmp_path / "plain.md").read_text()
+
+
+def escapes(line: str, at: int) -> int:
+    """Return how many backslashes stand before a place."""
+    return len(line[:at]) - len(line[:at].rstrip("\\"))
+
+
+def test_a_json_report_may_stand_inside_a_page(tmp_path: Path) -> None:
+    metadata = {text: text for text in HOSTILE} | {"deep": {"nan": math.nan, "list": [np.float64(0.5), TradeStatus.OPEN]}, 3: START}
+    BacktestExporter.generate_json_report([run()], tmp_path / "report.json", metadata)
+    text = (tmp_path / "report.json").read_text()
+    assert not set("<>&") & set(text)
+    meta = json.loads(text)["meta"]
+    assert all(meta[each] == each for each in HOSTILE)
+    assert meta["deep"] == {"nan": "NaN", "list": [0.5, "open"]}
+    assert meta["3"] == str(START)
+
+
+def test_a_table_that_is_there_belongs_to_the_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [run(), run(2_000.0)]
+    BacktestExporter.batch_export(results, tmp_path / "study")
+    with pytest.raises(ValueError, match="two columns"):
+        BacktestExporter.batch_export(results, tmp_path / "study", [{"sharpe": 1, "param_sharpe": 2}] * 2)
+    assert len(BacktestExporter.load_sweep_summary(tmp_path / "study")) == 2
+    monkeypatch.setattr("ml4t_backtest.export.BacktestResult.to_parquet", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        BacktestExporter.batch_export(results, tmp_path / "study")
+    with pytest.raises(FileNotFoundError, match="sweep_summary"):
+        BacktestExporter.load_sweep_summary(tmp_path / "study")
+    (tmp_path / "study" / "sweep_summary.parquet").write_text("{[")
+    with pytest.raises(ValueError, match=r"sweep_summary.parquet cannot be read"):
+        BacktestExporter.load_sweep_summary(tmp_path / "study")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot be written to .*file"):
+        BacktestExporter.batch_export(results, tmp_path / "file")
+    with pytest.raises(OSError, match=r"cannot be written to .*file/report.json"):
+        BacktestExporter.generate_json_report(results, tmp_path / "file" / "report.json")
