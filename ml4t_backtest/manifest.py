@@ -21,10 +21,8 @@ _AGAIN = "copy the folder again, or save the result again"
 
 def header(facts: Mapping[str, Any], files: Iterable[Path]) -> str:
     """Return the manifest of a whole folder as text. facts: plain values for JSON. files: what is in the folder."""
-    from ml4t_backtest import __version__
-
     sums = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in files}
-    head = {"format": _FORMAT, "schema_version": SCHEMA_VERSION, "package_version": __version__, "complete": True}
+    head = {"format": _FORMAT, "schema_version": SCHEMA_VERSION, "complete": True}
     return json.dumps({**head, **facts, "files": sums}, indent=2, allow_nan=False)
 
 

@@ -65,7 +65,10 @@ class StoredResult:
 
     def _facts(self) -> dict[str, Any]:
         """Return what the manifest says about the run."""
+        from ml4t_backtest import __version__
+
         return {
+            "package_version": __version__,
             "status": self.status,
             "strategy_name": self.strategy_name,
             "initial_cash": self._initial_cash,
