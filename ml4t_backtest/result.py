@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.analytics.annualization import follows_sessions
 from ml4t_backtest.analytics.annualization import get_annualization_factor as _get_annualization_factor
 from ml4t_backtest.analytics.equity import EquityCurve
 from ml4t_backtest.analytics.handover import HandedOverResult
 from ml4t_backtest.analytics.metrics import compute_metrics
+from ml4t_backtest.analytics.of_result import StatisticsOfResult
 from ml4t_backtest.analytics.trades import TradeAnalyzer
 from ml4t_backtest.enrichment import enrich_trades_with_signals
 from ml4t_backtest.frames import time_series
@@ -35,10 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BacktestResult", "_get_annualization_factor", "enrich_trades_with_signals"]
 
-_EVENING_CALENDARS = ("CME", "CBOT", "NYMEX", "COMEX")
 
 
-class BacktestResult(StoredResult, HandedOverResult, ResultMapping):
+class BacktestResult(StatisticsOfResult, StoredResult, HandedOverResult, ResultMapping):
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
     status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to
@@ -76,6 +77,7 @@ class BacktestResult(StoredResult, HandedOverResult, ResultMapping):
         self._multipliers: FloatArray = store.multipliers
         self._flows: Records = store.used_flows()
         self._alerts: Records = store.used_alerts()
+        self._events: Records = store.terms.events
         self._limit_names = tuple(limit_names)
         self._skipped_bars = skipped_bars
         self.contract_specs = dict(contract_specs or {})
@@ -232,7 +234,7 @@ class BacktestResult(StoredResult, HandedOverResult, ResultMapping):
         """
         name = calendar if calendar is not None else getattr(self.config, "calendar", None)
         if session_aligned is None:
-            session_aligned = name is not None and str(name).startswith(_EVENING_CALENDARS)
+            session_aligned = follows_sessions(name)
         sessions = self._sessions_of(name) if session_aligned else None
         return self.to_daily_pnl(session_config=sessions)["return_pct"].alias("returns")
 

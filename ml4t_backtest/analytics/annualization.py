@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["get_annualization_factor"]
+__all__ = ["follows_sessions", "get_annualization_factor"]
 
 # Sessions of a usual year. Other calendars are counted over 2024.
 _SESSIONS = {
@@ -13,6 +13,12 @@ _SESSIONS = {
 }
 _USUAL = 252
 _COUNTED_YEAR = ("2024-01-01", "2024-12-31")
+_EVENING = ("CME", "CBOT", "NYMEX", "COMEX")
+
+
+def follows_sessions(calendar: str | None) -> bool:
+    """Tell whether days of a calendar are sessions by default: those of the futures exchanges, which start in the evening."""
+    return calendar is not None and str(calendar).startswith(_EVENING)
 
 
 def get_annualization_factor(calendar: str | None) -> int:
