@@ -109,22 +109,27 @@ def test_without_prices_only_the_number_of_positions_is_known(tmp_path: Any) -> 
 
 
 def test_leverage_on_no_value_is_infinite() -> None:
+    times = np.arange(3, dtype=np.int64) * 86_400_000_000_000
+    held = module.Exposure(np.array([100.0, 50.0, 0.0]), np.array([-20.0, 0.0, 0.0]), np.array([2, 1, 0]))
+    frame = module.exposure_frame(held, times, np.array([60.0, 0.0, -10.0]), None)
+    assert frame["leverage"].to_list() == [2.0, math.inf, 0.0]
+
+
+def test_a_bankrupt_account() -> None:
     closes = [100.0, 100.0, 160.0, 220.0]
     frame = random_prices(1, bars=4, assets=("A",)).with_columns(pl.Series(name, closes) for name in ("open", "high", "low", "close"))
-    result = made(
-        frame,
-        lambda bar, data, broker: bar == 0 and broker.submit_order("A", -19),
-        account_type="margin",
-        initial_cash=1_000.0,
-        maintenance_margin=1e-9,
-        initial_margin=0.5,
-    )
-    equity = result.to_equity_dataframe()["equity"]
-    leverage = result.exposure()["leverage"].to_list()
-    assert (equity <= 0.0).any()
-    assert [value == math.inf for value in leverage] == [value <= 0.0 for value in equity]
-    assert result.statistics["max_leverage"] == math.inf
+
+    def short_once(bar: int, data: Any, broker: Any) -> None:
+        if bar == 0:
+            broker.submit_order("A", -19)
+
+    result = made(frame, short_once, account_type="margin", initial_cash=1_000.0)
+    assert result["final_value"] < 0.0
     assert math.isnan(result.statistics["stability"])
+    assert result.statistics["cagr"] == -1.0
+    assert result.statistics["max_drawdown"] == result["max_drawdown"] > 1.0
+    assert result.turnover()["turnover"].null_count() == 1
+    assert all(isinstance(value, float) for value in result.statistics.values())
 
 
 def test_turnover_is_half_of_what_traded() -> None:
