@@ -63,7 +63,7 @@ def holdings_of(
     times: int64[bars] ns UTC of the run, part of `feed_times`. fills, trades: record rows. splits: bars count in the feed.
     """
     bars = np.searchsorted(times, fills["timestamp"])
-    order = np.lexsort((bars, fills["asset"]))  # stable: fills of a bar stay in order
+    order = np.argsort(fills["asset"].astype(np.int64) * len(times) + bars, kind="stable")  # fills of a bar stay in order
     assets, bars = fills["asset"][order].astype(np.int64), bars[order]
     last = np.concatenate([(assets[1:] != assets[:-1]) | (bars[1:] != bars[:-1]), np.ones(min(1, len(bars)), dtype=np.bool_)])
     changes = (assets[last], bars[last], fills["position"][order][last])
@@ -143,7 +143,8 @@ def _held(holdings: Holdings, columns: IntArray, bars: int) -> FloatArray:
 
 def _marks(close: FloatArray, columns: IntArray, rows: IntArray, splits: tuple[IntArray, IntArray, FloatArray]) -> FloatArray:
     """Return the last closes of some assets, float64[assets, bars]; one from before a split is converted by it."""
-    prices: FloatArray = np.ascontiguousarray(close[rows][:, columns].T)
+    whole = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows)
+    prices: FloatArray = np.ascontiguousarray((close[rows[0] : rows[-1] + 1, columns] if whole else close[np.ix_(rows, columns)]).T)
     missing = np.isnan(prices)
     if not missing.any():
         return prices

@@ -208,8 +208,17 @@ class StatisticsOfResult:
         """
         from ml4t_backtest.analytics.tradetables import trade_table
 
+        return trade_table(self._trade_columns, self._panels, by)
+
+    @cached_property
+    def _trade_columns(self) -> pl.DataFrame:
+        """The columns of the finished trades; those still open stand behind them in a run."""
+        from ml4t_backtest.analytics.tradetables import trade_columns
+
         done = self._trades["status"] != TradeStatus.OPEN
-        return trade_table(self._trades[done], self._r_multiples[done], self._panels, by)
+        count = int(np.count_nonzero(done))
+        chosen = slice(count) if done[:count].all() else done
+        return trade_columns(self._trades[chosen], self._r_multiples[chosen])
 
     @cached_property
     def _r_multiples(self) -> FloatArray:

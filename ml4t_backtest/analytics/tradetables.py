@@ -19,59 +19,56 @@ if TYPE_CHECKING:
     from ml4t_backtest.panels import Panels
     from ml4t_kernels.dtypes import FloatArray, IntArray, Records
 
-__all__ = ["GROUPS", "longest_runs", "r_multiples", "trade_table"]
+__all__ = ["GROUPS", "longest_runs", "r_multiples", "trade_columns", "trade_table"]
 
 GROUPS = ("asset", "exit_reason", "side", "month", "year", "weekday", "hour")
 _DAY_NS = 86_400e9
+_COLUMNS = ("asset", "exit_reason", "exit_time", "pnl", "pnl_percent", "commission", "slippage", "mfe", "mae", "bars_held")
 _UNKNOWN = ("avg_r_multiple",)  # null where it is not known; every other figure of nothing is 0
 
 
-def trade_table(trades: Records, multiples: FloatArray, panels: Panels, by: str | None) -> pl.DataFrame:
+def trade_columns(trades: Records, multiples: FloatArray) -> pl.DataFrame:
+    """Return the columns that figures of trades are made of, unknown numbers null.
+
+    trades: record rows without open ones, in order of exit. multiples: float64[trades], NaN where unknown.
+    """
+    import polars as pl
+
+    columns = [pl.Series(name, np.ascontiguousarray(trades[name])) for name in _COLUMNS]
+    held = (trades["exit_time"] - trades["entry_time"]) / _DAY_NS
+    short = pl.Series("short", trades["quantity"] < 0.0)
+    frame = pl.DataFrame([*columns, pl.Series("days", held, dtype=pl.Float64), short, pl.Series("r", multiples)])
+    return frame.with_columns(pl.col("pnl_percent", "mfe", "mae", "r").fill_nan(None))
+
+
+def trade_table(frame: pl.DataFrame, panels: Panels, by: str | None) -> pl.DataFrame:
     """Return figures of finished trades as a frame; columns as `BacktestResult.trade_statistics` documents.
 
-    trades: record rows without open ones, in order of exit. multiples: float64[trades], NaN where unknown. by: one of `GROUPS`, or None for
-    one row. Raises ValueError for others.
+    frame: `trade_columns`. by: one of `GROUPS`, or None for one row. Raises ValueError for others.
     """
     import polars as pl
 
     if by is not None and by not in GROUPS:
         raise ValueError(f"by was {by!r}, expected None or one of {list(GROUPS)}{did_you_mean(str(by), GROUPS)}")
-    names = ("asset", "pnl", "pnl_percent", "commission", "slippage", "mfe", "mae", "bars_held")
-    columns = [pl.Series(name, np.ascontiguousarray(trades[name])) for name in names]
-    held = (trades["exit_time"] - trades["entry_time"]) / _DAY_NS
-    frame = pl.DataFrame([*columns, pl.Series("days", held, dtype=pl.Float64), pl.Series("r", multiples), _keys(trades, panels, by)])
-    frame = frame.with_columns(pl.col("pnl_percent", "mfe", "mae", "r").fill_nan(None))
+    keys = pl.Series("key", np.zeros(len(frame), dtype=np.int8)) if by is None else _keys(frame, panels, by)
+    frame = frame.with_columns(keys)
     made = frame.select(_figures()) if by is None else frame.group_by("key", maintain_order=True).agg(_figures())
-    codes, keys = _coded(frame["key"])
-    for name, chosen in (("max_consecutive_wins", trades["pnl"] > 0.0), ("max_consecutive_losses", trades["pnl"] < 0.0)):
-        runs = longest_runs(chosen, codes, len(keys)) if by is not None else longest_runs(chosen, np.zeros(len(trades), dtype=np.int64), 1)
-        made = made.with_columns(pl.Series(name, runs, dtype=pl.Int64))
+    distinct, groups = np.unique(keys.to_physical().to_numpy(), return_inverse=True)
+    made = made.sort("key") if by is not None else made
+    for name, chosen in (("max_consecutive_wins", frame["pnl"] > 0.0), ("max_consecutive_losses", frame["pnl"] < 0.0)):
+        longest = longest_runs(chosen.to_numpy(), groups, max(len(distinct), len(made)))
+        made = made.with_columns(pl.Series(name, longest, dtype=pl.Int64))
     finished = _with_ratios(made)
-    if by is None:
-        return finished
-    return _named(finished.sort("key"), panels, by)
+    return finished if by is None else _named(finished, panels, by)
 
 
-def _coded(keys: pl.Series) -> tuple[IntArray, pl.Series]:
-    """Return the place of each key among the keys in the order in which they first come."""
-    import polars as pl
-
-    distinct = keys.unique(maintain_order=True)
-    places = keys.replace_strict(distinct, pl.Series(range(len(distinct)), dtype=pl.Int64), return_dtype=pl.Int64)
-    return places.to_numpy(), distinct
-
-
-def _keys(trades: Records, panels: Panels, by: str | None) -> pl.Series:
+def _keys(frame: pl.DataFrame, panels: Panels, by: str) -> pl.Series:
     """Return what trades are grouped by, in an order that sorts: codes for words, parts of the exit's time on the feed's clocks."""
-    import polars as pl
-
-    if by == "asset" or by is None:
-        return pl.Series("key", np.ascontiguousarray(trades["asset"]))
-    if by == "exit_reason":
-        return pl.Series("key", np.ascontiguousarray(trades["exit_reason"]))
+    if by in ("asset", "exit_reason"):
+        return frame[by].alias("key")
     if by == "side":
-        return pl.Series("key", (trades["quantity"] < 0.0).astype(np.int8))
-    when = time_series("key", trades["exit_time"], panels.zone)
+        return frame["short"].cast(int).alias("key")
+    when = time_series("key", frame["exit_time"].to_numpy(), panels.zone)
     if by == "month":
         return when.dt.date().dt.month_start()
     return {"year": when.dt.year, "weekday": when.dt.weekday, "hour": when.dt.hour}[by]()
@@ -175,16 +172,17 @@ def r_multiples(trades: Records, orders: Records, times: IntArray, split_assets:
 
     trades, orders: record rows. times: int64[bars] ns UTC. split_assets: columns of assets.
     """
-    stops = orders[(orders["parent_id"] > 0) & ((orders["order_type"] == OrderType.STOP) | (orders["order_type"] == OrderType.STOP_LIMIT))]
+    kind = orders["order_type"]
+    stops = np.flatnonzero((orders["parent_id"] > 0) & ((kind == OrderType.STOP) | (kind == OrderType.STOP_LIMIT)))
     if not len(stops) or not len(trades):
         return np.full(len(trades), math.nan)
-    size = int(max(stops["parent_id"].max(), trades["entry_order"].max())) + 1
-    parents = stops["parent_id"]
+    parents = orders["parent_id"][stops]
+    size = int(max(parents.max(), trades["entry_order"].max())) + 1
     level = np.full(size, math.nan)
-    level[parents] = stops["stop_price"]
+    level[parents] = orders["stop_price"][stops]
     level[np.bincount(parents, minlength=size) != 1] = math.nan
     created, active = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
-    created[parents], active[parents] = stops["created_bar"], stops["active_bar"]
+    created[parents], active[parents] = orders["created_bar"][stops], orders["active_bar"][stops]
     entry = trades["entry_order"]
     bars = np.searchsorted(times, trades["entry_time"])
     distance = (trades["entry_price"] - level[entry]) * np.sign(trades["quantity"])
