@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["BacktestResult", "_get_annualization_factor", "enrich_trades_with_signals"]
 
 
-
 class BacktestResult(StatisticsOfResult, StoredResult, HandedOverResult, ResultMapping):
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
