@@ -23,7 +23,8 @@ class Maker:
     """Makes the strategy of one run.
 
     source: what the user gave: a function or class that is called, or an object that is copied. label: its name in
-    messages. takes_feed: whether the function gets the feed of the run, so that what it computes is computed anew.
+    messages. takes_feed: whether the function, or a class whose only argument is `feed`, gets the feed of the run, so that what it
+    computes is computed anew.
     """
 
     def __init__(self, source: Any, label: str, *, takes_feed: bool = False) -> None:
@@ -69,6 +70,8 @@ def read_maker(strategy: Any, check: str) -> Maker:
         if inspect.isabstract(strategy):
             raise TypeError(f"strategy was the class {strategy.__name__}, which lacks {', '.join(sorted(strategy.__abstractmethods__))}")
         lacking = _needed(strategy)
+        if lacking == ["feed"]:
+            return Maker(strategy, strategy.__name__, takes_feed=True)
         if lacking:
             raise TypeError(
                 f"strategy was the class {strategy.__name__}, which needs {', '.join(lacking)};"

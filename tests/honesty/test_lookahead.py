@@ -109,7 +109,7 @@ def test_a_signal_read_early_is_named() -> None:
 
 
 def test_rows_read_early() -> None:
-    report = check_lookahead(lambda feed: RowPeek(feed), FEED, NEXT)
+    report = check_lookahead(RowPeek, FEED, NEXT)
     assert "prices" in sources(report)
     assert "prices: bar" in str(report)
 
@@ -170,7 +170,7 @@ def test_context_read_early_is_named() -> None:
             self.bar += 1
             trade(broker, "A0", self.values[min(self.bar + 1, len(self.values) - 1)] > context["vix"])
 
-    report = check_lookahead(lambda feed: Early(feed), DataFeed(PRICES, None, context), NEXT)
+    report = check_lookahead(Early, DataFeed(PRICES, None, context), NEXT)
     assert ("context", "vix") in report.leaks.select("source", "column").rows()
     assert "flag" not in report.leaks["column"].to_list()
 
@@ -255,7 +255,7 @@ def test_global_random_numbers_begin_anew() -> None:
 
     class Drawing(Strategy):
         def on_data(self, timestamp: Any, data: Any, context: Any, broker: Any) -> None:
-            if random.random() + np.random.random() > 1.5:
+            if random.random() + np.random.random() > 1.5:  # noqa: NPY002
                 broker.submit_order("A0", 1)
 
     state = random.getstate()
