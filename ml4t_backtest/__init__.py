@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         bootstrap_interval, deflated_sharpe_ratio, probabilistic_sharpe_ratio, probability_of_backtest_overfitting,
     )
     from ml4t_backtest.profiles import get_profile_config, list_profiles
+    from ml4t_backtest.reports import compare
     from ml4t_backtest.result import BacktestResult
     from ml4t_backtest.risk import (
         ActionType, AllOf, AnyOf, BetaLimit, CVaRLimit, DailyLossLimit, FactorExposureLimit, GrossExposureLimit, LimitResult,
@@ -134,6 +135,7 @@ _HOMES = {
     "orderhandle": "Order",
     "overfitting": "bootstrap_interval deflated_sharpe_ratio probabilistic_sharpe_ratio probability_of_backtest_overfitting",
     "profiles": "get_profile_config list_profiles",
+    "reports": "compare",
     "result": "BacktestResult",
     "risk": (
         "ActionType AllOf AnyOf BetaLimit CVaRLimit DailyLossLimit FactorExposureLimit GrossExposureLimit LimitResult MaxDrawdownLimit "
@@ -182,7 +184,7 @@ __all__ = [
     "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WalkForward", "WaterMarkSource",
     "WeightProvider", "align_to_sessions", "apply_margins", "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio",
     "check_lookahead",
-    "compute_session_pnl", "cross_validate", "deflated_sharpe_ratio", "enrich_trades_with_signals", "filter_to_trading_days",
+    "compare", "compute_session_pnl", "cross_validate", "deflated_sharpe_ratio", "enrich_trades_with_signals", "filter_to_trading_days",
     "filter_to_trading_sessions", "from_signals", "generate_trading_minutes", "get_annualization_factor", "get_calendar",
     "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days",
     "is_market_open", "is_rebalance_timestamp", "is_trading_day", "list_calendars", "list_contract_specs", "list_presets",
