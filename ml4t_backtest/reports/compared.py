@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.reports import curves
 from ml4t_backtest.reports.comparison import shown_cell
-from ml4t_backtest.reports.headlines import SHORT, facts_of, form_of
+from ml4t_backtest.reports.headlines import SHORT, facts_of, form_of, headline_text
 from ml4t_backtest.reports.listings import settings_rows
 from ml4t_backtest.reports.parts import Heat, Page, Section, Table
 from ml4t_backtest.reports.plotting import MOST_POINTS
@@ -89,11 +89,11 @@ def _note(comparison: Comparison) -> str:
 
 def _figures(comparison: Comparison) -> Section:
     rows = [
-        (cut(name), *(FORMS[one.form](result.metrics.get(one.name)) for one in SHORT), *facts_of(result)[1:2])
+        (cut(name), *(headline_text(one, result.metrics) for one in SHORT), *facts_of(result)[1:2])
         for name, result in comparison.results.items()
     ]
     heads = ("Result", *(one.label for one in SHORT), "Days")
-    return Section("figures", "Side by side", tables=[Table(heads, rows)], wide=True)
+    return Section("figures", "Side by side", tables=[Table(heads, rows, kind="side")], wide=True)
 
 
 def _years(comparison: Comparison) -> Section:
@@ -121,7 +121,7 @@ def _correlations(comparison: Comparison) -> Section:
 def _every(comparison: Comparison) -> Section:
     frame = comparison.frame
     rows = [(worded(metric), *(FORMS[form_of(metric)](value) for value in values)) for metric, *values in frame.iter_rows()]
-    table = Table(("Figure", *map(cut, comparison.results)), rows, caption=f"All {frame.height} figures", folded=True)
+    table = Table(("Figure", *map(cut, comparison.results)), rows, caption=f"All {frame.height} figures", kind="side", folded=True)
     return Section("statistics", "Statistics", tables=[table], wide=True)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.hints import did_you_mean
-from ml4t_backtest.reports.headlines import SHORT
-from ml4t_backtest.reports.wording import FORMS, NOTHING, drawn_text
+from ml4t_backtest.reports.headlines import SHORT, headline_text
+from ml4t_backtest.reports.wording import NOTHING, drawn_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ class Comparison:
         heads = "".join(f"<th style='text-align:right'>{escape(one.label)}</th>" for one in SHORT)
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            + "".join(f"<td style='text-align:right'>{escape(FORMS[one.form](result.metrics.get(one.name)))}</td>" for one in SHORT)
+            + "".join(f"<td style='text-align:right'>{escape(headline_text(one, result.metrics))}</td>" for one in SHORT)
             + "</tr>"
             for name, result in self.results.items()
         )
@@ -133,7 +133,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         rows = [["", *(one.label for one in SHORT)]]
-        rows += [[name, *(FORMS[one.form](result.metrics.get(one.name)) for one in SHORT)] for name, result in self.results.items()]
+        rows += [[name, *(headline_text(one, result.metrics) for one in SHORT)] for name, result in self.results.items()]
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         lines = [
             "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip()

@@ -45,8 +45,9 @@ def equity(frame: pl.DataFrame, benchmark: str = "", *, log: bool = False, title
         made.add_trace(line(times, frame["benchmark"], drawn_text(benchmark), LINES[1], connectgaps=True), row=1, col=1)
     made.add_trace(line(times, frame["equity"], "Account value", GAIN), row=1, col=1)
     made.add_trace(_falls(times, frame["drawdown"]), row=2, col=1)
-    made.update_yaxes(title={"text": "Account value"}, type="log" if log else "linear", row=1, col=1)
-    made.update_yaxes(title={"text": "Drawdown"}, tickformat=".3~p", rangemode="tozero", row=2, col=1)
+    flat = None if log or benchmark else _flat(frame["equity"])
+    made.update_yaxes(title={"text": "Account value"}, type="log" if log else "linear", range=flat, row=1, col=1)
+    made.update_yaxes(title={"text": "Drawdown"}, tickformat=".3~p", range=_below(frame["drawdown"]), row=2, col=1)
     made.update_layout(showlegend=bool(benchmark), legend_traceorder="reversed")
     return made
 
@@ -59,8 +60,23 @@ def drawdown(frame: pl.DataFrame, *, title: str = "") -> Any:
     """Return the distance below the highest account value. frame: timestamp, drawdown."""
     made = figure(280, title=title, hovermode="x unified")
     made.add_trace(_falls(stamps(frame["timestamp"]), frame["drawdown"]))
-    made.update_yaxes(tickformat=".3~p", rangemode="tozero")
+    made.update_yaxes(tickformat=".3~p", range=_below(frame["drawdown"]))
     return made
+
+
+def _below(falls: pl.Series) -> list[float]:
+    """Return the axis of drawdowns: from a little below the deepest one (a hundredth when there is none) to 0."""
+    lowest = falls.min()
+    return [min(1.06 * float(lowest), -0.01) if isinstance(lowest, float) else -0.01, 0.0]
+
+
+def _flat(column: pl.Series) -> list[float] | None:
+    """Return an axis around a value that never changes, which has none of its own; None for others."""
+    lowest, highest = column.min(), column.max()
+    if not isinstance(lowest, float) or lowest != highest:
+        return None
+    room = abs(lowest) / 100.0 or 0.01
+    return [lowest - room, lowest + room]
 
 
 def growth(series: Mapping[str, pl.DataFrame], form: str, *, log: bool = False, title: str = "") -> Any:
@@ -81,7 +97,7 @@ def panels(frame: pl.DataFrame, parts: Sequence[tuple[str, str, str]], *, title:
     times = stamps(frame["timestamp"])
     for number, (column, label, form) in enumerate(parts):
         made.add_trace(line(times, frame[column], label, LINES[number % len(LINES)]), row=number + 1, col=1)
-        made.update_yaxes(title={"text": label}, tickformat=form, row=number + 1, col=1)
+        made.update_yaxes(title={"text": label}, tickformat=form, range=_flat(frame[column].drop_nulls()), row=number + 1, col=1)
     return made
 
 
@@ -120,6 +136,10 @@ def yearly(frame: pl.DataFrame, *, title: str = "") -> Any:
         )
     )
     made.update_yaxes(tickformat=".3~p")
+    if years:  # few years do not fill the width
+        middle, half = (years[0] + years[-1]) / 2.0, max(len(years), 5) / 2.0 + 0.2
+        made.update_xaxes(range=[middle - half, middle + half])
+    made.update_yaxes(range=_flat(frame["return"]) if not any(frame["return"]) else None)
     # every year a tick while they fit side by side on a phone
     made.update_xaxes(tickmode="linear", dtick=max(1, -(-len(years) // 8)), tickformat="d", tickangle=0, showgrid=False)
     return made

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ml4t_backtest.reports.wording import FORMS, count, worded
+from ml4t_backtest.reports.wording import FORMS, NOTHING, count, worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ __all__ = [
     "facts_of",
     "figure_rows",
     "form_of",
+    "headline_text",
     "notebook_table",
     "tone_of",
 ]
@@ -66,6 +67,7 @@ _NOTEBOOK = (
     "win_rate",
     "profit_factor",
 )
+_OF_TRADES = ("win_rate", "profit_factor", "avg_pnl", "avg_bars_held")
 SHORT = tuple(headline for headline in HEADLINES if headline.name in _NOTEBOOK)
 
 
@@ -104,6 +106,13 @@ def figure_rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(worded(name), FORMS[form_of(name)](value)) for name, value in figures.items() if name not in _TWICE]
 
 
+def headline_text(headline: Headline, metrics: Mapping[str, Any]) -> str:
+    """Return a headline figure as text; figures of trades are a dash when there were none."""
+    if headline.name in _OF_TRADES and not metrics.get("num_trades"):
+        return NOTHING
+    return str(FORMS[headline.form](metrics.get(headline.name)))
+
+
 def tone_of(headline: Headline, value: float) -> str:
     """Return "up" or "down" for a figure that is a gain or a loss, else nothing."""
     if not headline.signed or value == 0.0 or math.isnan(value):
@@ -128,7 +137,7 @@ def notebook_table(title: str, facts: str, metrics: Mapping[str, Any]) -> str:
     """Return headline figures as a small HTML table, without style sheets or scripts, for a notebook on any ground."""
     cells = [
         f"<th style='text-align:left;font-weight:normal;opacity:0.75'>{escape(headline.label)}</th>"
-        f"<td style='text-align:right'>{escape(FORMS[headline.form](metrics.get(headline.name)))}</td>"
+        f"<td style='text-align:right;padding-right:2em'>{escape(headline_text(headline, metrics))}</td>"
         for headline in SHORT
     ]
     half = (len(cells) + 1) // 2

@@ -41,7 +41,11 @@ class Heat:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. rows: cells are texts or `Heat`; a row of one cell spans all columns. texts: columns that stand on the left."""
+    """A table. rows: cells are texts or `Heat`; a row of one cell spans all columns. texts: columns that stand on the left.
+
+    kind: "heat" and "map" have coloured cells, "side" and "map" keep the first column in view, "settings" have long texts, "pairs" are
+    names with values, which flow into as many columns as fit.
+    """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[Any]]

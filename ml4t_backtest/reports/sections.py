@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml4t_backtest.reports import curves, trading
-from ml4t_backtest.reports.headlines import HEADLINES, facts_of, figure_rows, tone_of
+from ml4t_backtest.reports.headlines import HEADLINES, facts_of, figure_rows, headline_text, tone_of
 from ml4t_backtest.reports.listings import alert_section, order_section, settings_section
 from ml4t_backtest.reports.parts import Card, Heat, Page, Section, Table
 from ml4t_backtest.reports.plotting import MOST_POINTS, picture, title_of
 from ml4t_backtest.reports.sources import account_of, benchmark_name, closed_trades, cost_rows, exposure_of, rolling_of
 from ml4t_backtest.reports.thinning import thinned, thinning_note
-from ml4t_backtest.reports.wording import FORMS, count, cut, money, percent, stamps, worded
+from ml4t_backtest.reports.wording import count, cut, money, percent, stamps, worded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +46,7 @@ def page_of(result: BacktestResult, title: str | None, benchmark: Any) -> Page:
     ]
     metrics = result.metrics
     cards = [
-        Card(one.label, FORMS[one.form](metrics[one.name]), one.meaning, tone_of(one, metrics[one.name]))
+        Card(one.label, headline_text(one, metrics), one.meaning, tone_of(one, metrics[one.name]))
         for one in HEADLINES
         if one.name in metrics
     ]
@@ -101,10 +101,7 @@ def _equity(result: BacktestResult, benchmark: Any) -> Section:
 
 
 def _relative(result: BacktestResult, benchmark: Any) -> Section:
-    rows = figure_rows(result.relative_to(benchmark))
-    half = (len(rows) + 1) // 2
-    pairs = [(*left, *right) for left, right in zip(rows[:half], [*rows[half:], ("", "")][:half], strict=True)]
-    table = Table(("Figure", "Value", "Figure", "Value"), pairs, kind="pairs")
+    table = Table((), figure_rows(result.relative_to(benchmark)), kind="pairs")
     note = "Compared at the times that both have."
     return Section("relative", f"Against {cut(benchmark_name(benchmark))}", tables=[table], note=note, wide=True)
 
@@ -202,20 +199,12 @@ def _costs(result: BacktestResult) -> Section:
     if not rows:
         return Section("costs", "Costs", empty="Nothing was paid: no commission, slippage, interest or fees.", wide=alone)
     total = result.costs()["total"].item()
-    table = Table(("Kind", "Paid"), [*((worded(kind), money(amount)) for kind, amount in rows), ("all", money(total))])
+    table = Table(("Kind", "Paid"), [*((worded(kind), money(amount)) for kind, amount in rows), ("total", money(total))])
     note = "Negative amounts were received." if any(amount < 0.0 for _, amount in rows) else ""
     return Section("costs", "Costs", chart=picture(result, "costs", "", {}), tables=[table], note=note, wide=alone)
 
 
 def _statistics(result: BacktestResult) -> Section:
     rows = figure_rows({**result.metrics, **result.statistics})
-    thirds = -(-len(rows) // 3)
-    padded = [*rows, *[("", "")] * (3 * thirds - len(rows))]
-    table = Table(
-        ("Figure", "Value") * 3,
-        [(*padded[row], *padded[row + thirds], *padded[row + 2 * thirds]) for row in range(thirds)],
-        caption=f"All {len(rows)} figures",
-        kind="pairs",
-        folded=True,
-    )
+    table = Table((), rows, caption=f"All {len(rows)} figures", kind="pairs", folded=True)
     return Section("statistics", "Statistics", tables=[table], wide=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FORMS", "count", "cut", "drawn_text", "money", "number", "percent", "stamps", "worded"]
+__all__ = ["FORMS", "NOTHING", "count", "cut", "drawn_text", "money", "number", "percent", "stamps", "worded"]
 
 NOTHING = "–"  # noqa: RUF001 - a dash, for what has no value
 _LONG = 40
