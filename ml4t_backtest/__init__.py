@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         WeightProvider, is_rebalance_timestamp, resolve_rebalance_timestamps,
     )
     from ml4t_backtest.export import BacktestExporter
-    from ml4t_backtest.honesty import check_lookahead
+    from ml4t_backtest.honesty import check_determinism, check_lookahead, check_warmup
     from ml4t_backtest.indicators import with_indicators
     from ml4t_backtest.models import (
         AssetCommission, AssetSlippage, CombinedCommission, CommissionModel, CumulativeVolumeShareSlippage, FixedSlippage,
@@ -124,7 +124,7 @@ _HOMES = {
         "is_rebalance_timestamp resolve_rebalance_timestamps"
     ),
     "export": "BacktestExporter",
-    "honesty": "check_lookahead",
+    "honesty": "check_determinism check_lookahead check_warmup",
     "indicators": "with_indicators",
     "models": (
         "AssetCommission AssetSlippage CombinedCommission CommissionModel CumulativeVolumeShareSlippage FixedSlippage FuturesCommission "
@@ -183,7 +183,7 @@ __all__ = [
     "TriggerPrice", "UnifiedAccountPolicy", "Uniform", "VaRLimit", "VolatilityStop", "VolatilityTrailingStop",
     "VolatilityVolumeSlippage", "VolumeParticipationLimit", "VolumeShareSlippage", "WalkForward", "WaterMarkSource",
     "WeightProvider", "align_to_sessions", "apply_margins", "assign_session_date", "bootstrap_interval", "cagr", "calmar_ratio",
-    "check_lookahead",
+    "check_determinism", "check_lookahead", "check_warmup",
     "compare", "compute_session_pnl", "cross_validate", "deflated_sharpe_ratio", "enrich_trades_with_signals", "filter_to_trading_days",
     "filter_to_trading_sessions", "from_signals", "generate_trading_minutes", "get_annualization_factor", "get_calendar",
     "get_contract_spec", "get_early_closes", "get_holidays", "get_profile_config", "get_schedule", "get_trading_days",

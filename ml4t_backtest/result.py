@@ -16,6 +16,7 @@ from ml4t_backtest.analytics.metrics import compute_metrics
 from ml4t_backtest.analytics.of_result import StatisticsOfResult
 from ml4t_backtest.analytics.trades import TradeAnalyzer
 from ml4t_backtest.enrichment import enrich_trades_with_signals
+from ml4t_backtest.explaining.of_result import ExplainedResult
 from ml4t_backtest.frames import time_series
 from ml4t_backtest.records import fills_of, open_trades, trades_frame, trades_of
 from ml4t_backtest.reports.of_result import PicturesOfResult
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["BacktestResult", "_get_annualization_factor", "enrich_trades_with_signals"]
 
 
-class BacktestResult(StatisticsOfResult, PicturesOfResult, StoredResult, HandedOverResult, ResultMapping):
+class BacktestResult(StatisticsOfResult, PicturesOfResult, ExplainedResult, StoredResult, HandedOverResult, ResultMapping):
     """Metrics, equity and trades of a run. Metrics are read like a dictionary: `result["sharpe"]`.
 
     status: "completed"; "interrupted" after Ctrl-C and "failed" after an exception in the strategy hold the run up to

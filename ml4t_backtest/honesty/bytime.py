@@ -13,7 +13,7 @@ from ml4t_backtest.honesty.futures import cut_feed, groups_of, turned_feed, turn
 if TYPE_CHECKING:
     from ml4t_backtest.panels import Panels
 
-__all__ = ["cut_data", "turned_data"]
+__all__ = ["begun_at", "cut_data", "turned_data"]
 
 _FEWEST = 20  # arrays and lists as long as the feed count as data from this many bars on
 _TIMES = ("timestamp", "date", "datetime", "time")
@@ -27,6 +27,18 @@ def cut_data(value: Any, panels: Panels, bar: int) -> Any:
 def turned_data(value: Any, panels: Panels, bar: int) -> Any:
     """Return data with its numbers after a bar turned round; None where the value is no data by time."""
     return _changed(value, panels, bar, cut=False)
+
+
+def begun_at(frame: Any, panels: Panels, bar: int) -> Any:
+    """Return a Polars or pandas frame by time without what comes before a bar; one without times as it is."""
+    first = int(panels.times[bar])
+    if type(frame).__module__.split(".")[0] == "polars":
+        import polars as pl
+
+        name = next((name for name in _TIMES if name in frame.columns and frame.schema[name].is_temporal()), None)
+        return frame if name is None else frame.filter(pl.Series(_nanoseconds(frame[name]) >= first))
+    times = _pandas_times(frame)
+    return frame if times is None else frame[times >= first]
 
 
 def _changed(value: Any, panels: Panels, bar: int, *, cut: bool) -> Any:
@@ -111,20 +123,28 @@ def _turned_series(series: Any, later: Any) -> Any:
     return pl.Series(series.name, turned_values(numbers, later))
 
 
+def _pandas_times(value: Any) -> Any:
+    """Return the times of a pandas frame or series in ns UTC, from its index or a column; None without."""
+    import pandas as pd
+
+    times = value.index if isinstance(value.index, pd.DatetimeIndex) else None
+    if times is None and isinstance(value, pd.DataFrame):
+        name = next((name for name in _TIMES if name in value.columns and value[name].dtype.kind == "M"), None)
+        times = None if name is None else pd.DatetimeIndex(value[name])
+    if times is None:
+        return None
+    plain = times.tz_convert("UTC").tz_localize(None) if times.tz is not None else times
+    return plain.as_unit("ns").asi8
+
+
 def _changed_pandas(value: Any, panels: Panels, bar: int, *, cut: bool) -> Any:
     import pandas as pd
 
     if not isinstance(value, (pd.DataFrame, pd.Series)):
         return None
-    index: Any = value.index
-    times = index if isinstance(index, pd.DatetimeIndex) else None
-    if times is None and isinstance(value, pd.DataFrame):
-        name = next((name for name in _TIMES if name in value.columns), None)
-        if name is not None and value[name].dtype.kind == "M":
-            times = pd.DatetimeIndex(value[name])
+    times = _pandas_times(value)
     if times is not None:
-        plain = times.tz_convert("UTC").tz_localize(None) if times.tz is not None else times
-        later = plain.as_unit("ns").asi8 > int(panels.times[bar])
+        later = times > int(panels.times[bar])
     elif len(value) == panels.bars >= _FEWEST:
         later = np.arange(len(value)) > bar
     else:
@@ -133,7 +153,11 @@ def _changed_pandas(value: Any, panels: Panels, bar: int, *, cut: bool) -> Any:
         return value[~later]
     made = value.copy()
     if isinstance(made, pd.Series):
-        return pd.Series(turned_values(value.to_numpy(), later), index=index, name=value.name) if value.dtype.kind in "bif" else made
+        return (
+            pd.Series(turned_values(value.to_numpy(), later), index=value.index, name=str(value.name))
+            if value.dtype.kind in "bif"
+            else made
+        )
     for name in made.columns:
         if made[name].dtype.kind in "bif":
             made[name] = turned_values(made[name].to_numpy(), later)

@@ -19,8 +19,8 @@ __all__ = ["Difference", "comparable_until", "first_difference", "unequal"]
 
 # What an order is to the user; the rest of its record is bookkeeping of the kernels.
 _ORDER_FIELDS = (
-    *("asset", "quantity", "order_type", "limit_price", "stop_price", "trail_amount", "trail_percent", "displayed_quantity"),
-    *("cash_fraction", "time_in_force", "good_till", "reduce_only", "parent_id", "sibling_id", "created_bar", "signal_price"),
+    *("created_bar", "asset", "order_type", "quantity", "limit_price", "stop_price", "trail_amount", "trail_percent", "displayed_quantity"),
+    *("cash_fraction", "time_in_force", "good_till", "reduce_only", "parent_id", "sibling_id", "signal_price"),
     *("status", "reason", "exit_reason", "filled_quantity", "filled_price", "commission"),
 )
 _ANOTHER = ("asset", "order_type", "created_bar")  # where they differ it is another order
@@ -49,11 +49,14 @@ class Difference:
     order_id: str | None = None
 
 
-def unequal(first: Any, second: Any) -> Any:
-    """Return where two arrays differ, NaN being equal to NaN."""
+def unequal(first: Any, second: Any, tolerance: float = 0.0) -> Any:
+    """Return where two arrays differ, NaN being equal to NaN; floats by more than `tolerance` times the larger one."""
     differs = first != second
     if first.dtype.kind == "f":
         differs &= ~(np.isnan(first) & np.isnan(second))
+        if tolerance:
+            with np.errstate(invalid="ignore"):
+                differs &= ~(np.abs(first - second) <= tolerance * np.fmax(np.abs(first), np.abs(second)))
     return differs
 
 
@@ -67,10 +70,14 @@ def comparable_until(full: Trace, part: Trace, bar: int) -> int:
     return int(np.argmax(differs)) - 1 if differs.any() else bar
 
 
-def first_difference(full: Trace, part: Trace, bar: int, *, shot: bool = True) -> Difference | None:
-    """Return the earliest difference on bars up to `bar`, None where there is none. shot: compare orders as they stood on that bar."""
+def first_difference(full: Trace, part: Trace, bar: int, *, shot: bool = True, tolerance: float = 0.0) -> Difference | None:
+    """Return the earliest difference on bars up to `bar`, None where there is none.
+
+    shot: compare orders as they stood on that bar, else as they ended. tolerance: by which numbers may differ, relative.
+    """
     found: list[tuple[int, int, Difference]] = []
-    for rank, difference in enumerate((_in_error(full, part, bar), _in_orders(full, part, bar, shot=shot), *_in_rest(full, part, bar))):
+    parts = (_in_error(full, part, bar), _in_orders(full, part, bar, tolerance, shot=shot), *_in_rest(full, part, bar, tolerance))
+    for rank, difference in enumerate(parts):
         if difference is not None:
             found.append((difference.bar, rank, difference))
     return min(found, key=lambda one: one[:2])[2] if found else None
@@ -83,12 +90,12 @@ def _in_error(full: Trace, part: Trace, bar: int) -> Difference | None:
     return Difference(part.error_bar, _time(part, part.error_bar), "exception", "raised", "nothing", text)
 
 
-def _in_orders(full: Trace, part: Trace, bar: int, *, shot: bool) -> Difference | None:
+def _in_orders(full: Trace, part: Trace, bar: int, tolerance: float, *, shot: bool) -> Difference | None:
     if shot and (bar not in full.shots or bar not in part.shots):
         return None
     here, there = (one.orders_at(bar) if shot else one.orders[one.orders["created_bar"] <= bar] for one in (full, part))
     count = min(len(here), len(there))
-    place, field = _first_row(here, there, count, _ORDER_FIELDS)
+    place, field = _first_row(here[:count], there[:count], _ORDER_FIELDS, tolerance)
     if place < count:
         changed = field not in _ANOTHER
         since = max(int(here["active_bar"][place]), int(there["active_bar"][place])) if changed else -1
@@ -104,10 +111,10 @@ def _in_orders(full: Trace, part: Trace, bar: int, *, shot: bool) -> Difference 
     return Difference(when, _time(run, when), "order", "submitted", *texts, run.panels.assets[row["asset"]], f"ORD-{row['order_id']}")
 
 
-def _in_rest(full: Trace, part: Trace, bar: int) -> tuple[Difference | None, Difference | None]:
+def _in_rest(full: Trace, part: Trace, bar: int, tolerance: float) -> tuple[Difference | None, Difference | None]:
     here, there = (one.fills[one.fills["bar"] <= bar] for one in (full, part))
     count = min(len(here), len(there))
-    place, field = _first_row(here, there, count, _FILL_FIELDS)
+    place, field = _first_row(here[:count], there[:count], _FILL_FIELDS, tolerance)
     fill = None
     if place < count:
         when = int(min(here["bar"][place], there["bar"][place]))
@@ -122,22 +129,23 @@ def _in_rest(full: Trace, part: Trace, bar: int) -> tuple[Difference | None, Dif
     account = None
     for field in _ACCOUNT_FIELDS:
         one, other = getattr(full, field)[:until], getattr(part, field)[:until]
-        differs = unequal(one, other)
+        differs = unequal(one, other, tolerance)
         when = int(np.argmax(differs)) if differs.any() else until
         if when < until and (account is None or when < account.bar):
             account = Difference(when, _time(full, when), "account", field, repr(float(one[when])), repr(float(other[when])))
     return fill, account
 
 
-def _first_row(here: Records, there: Records, count: int, fields: tuple[str, ...]) -> tuple[int, str]:
-    """Return the first row in which one of the fields differs, and the field; `count` where none does."""
+def _first_row(here: Records, there: Records, fields: tuple[str, ...], tolerance: float) -> tuple[int, str]:
+    """Return the first row in which one of the fields differs, and the field; the number of rows where none does."""
+    count = len(here)
     place, which = count, ""
     for field in fields:
-        differs = unequal(here[field][:place], there[field][:place])
+        differs = unequal(here[field][:place], there[field][:place], tolerance)
         if differs.any():
             place, which = int(np.argmax(differs)), field
     for field in fields:  # of the fields that differ in that row, the first
-        if place < count and bool(unequal(here[field][place : place + 1], there[field][place : place + 1])[0]):
+        if place < count and bool(unequal(here[field][place : place + 1], there[field][place : place + 1], tolerance)[0]):
             return place, field
     return place, which
 
@@ -163,7 +171,8 @@ def _text(run: Trace, field: str, value: Any) -> str:
 def _order_text(run: Trace, row: Any) -> str:
     side = "buy" if row["quantity"] > 0.0 else "sell"
     kind = ORDER_WORDS["order_type"][int(row["order_type"])]
-    return f"{kind} {side} {abs(float(row['quantity'])):g} {run.panels.assets[row['asset']]} on bar {row['created_bar']}"
+    when = _time(run, int(row["created_bar"]))
+    return f"{kind} {side} {abs(float(row['quantity'])):g} {run.panels.assets[row['asset']]}" + ("" if when is None else f" on {when}")
 
 
 def _time(run: Trace, bar: int) -> datetime | None:

@@ -34,14 +34,17 @@ class Maker:
         self.is_called = not isinstance(source, _KINDS)
         self._made: Any = None
 
-    def make(self, feed: DataFeed, bars: int) -> Any:
-        """Return a strategy for a feed, the first part of one with `bars` bars. Raises TypeError for what is no fresh strategy."""
+    def make(self, feed: DataFeed, bars: int, first: int = 0) -> Any:
+        """Return a strategy for a feed that is a part of one with `bars` bars, from its bar `first` on.
+
+        Raises TypeError for what is no fresh strategy.
+        """
         if self.is_called:
             return self._call(feed)
         if isinstance(self.source, CompiledStrategy):
             return self.source  # every run gets fresh copies of its arrays
         if isinstance(self.source, SignalStrategy):
-            return copy.copy(self.source) if feed.n_bars == bars else self.source.between(0, feed.n_bars)
+            return copy.copy(self.source) if feed.n_bars == bars else self.source.between(first, first + feed.n_bars)
         return copy.deepcopy(self.source)
 
     def _call(self, feed: DataFeed) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.frames import FrameLike
     from ml4t_backtest.panels import Panels
 
-__all__ = ["leaking_signals", "made_signals", "price_frame", "published_ahead", "unequal_cells"]
+__all__ = ["known_frame", "leaking_signals", "made_signals", "price_frame", "published_ahead", "unequal_cells"]
 
 _LEADS = (1, 2, 3, 5)
 _FEWEST_VALUES = 8  # a column that is a later price so many times, with as many values, is no accident
@@ -59,7 +59,7 @@ def leaking_signals(
 ) -> list[dict[str, Any]]:
     """Return a row per column of signals with values that are others when only the prices up to then are there, the earliest each."""
     panels = feed.panels
-    whole = price_frame(panels) if prices is None else _known_frame(prices)
+    whole = price_frame(panels) if prices is None else known_frame(prices)
     full, entity = made_signals(function, whole, "signals")
     found: dict[str, dict[str, Any]] = {}
     for bar in cuts:
@@ -75,7 +75,7 @@ def leaking_signals(
     return [{"source": "signals function", "what": "value", "field": name, "order_id": None, **row} for name, row in found.items()]
 
 
-def _known_frame(prices: FrameLike) -> Any:
+def known_frame(prices: FrameLike) -> Any:
     """Return the frame of the user in its own kind, read where it is a path."""
     return read_frame(prices, "prices") if type(prices).__module__.split(".")[0] not in ("pandas", "polars") else prices
 

@@ -60,18 +60,13 @@ class Trace:
 
 
 class WatchedEngine(Engine):
-    """Runs as `Engine`, and takes a shot of the orders after the strategy's turn on each of `watched` bars; `on_end` is left out.
-
-    muted: bars at the start on which nothing is submitted.
-    """
+    """Runs as `Engine`, and takes a shot of the orders after the strategy's turn on each of `watched` bars; `on_end` is left out."""
 
     watched: frozenset[int] = frozenset()
-    muted = 0
 
-    def watch(self, bars: Iterable[int], muted: int = 0) -> None:
-        """Name the bars to look at, before the run."""
+    def watch(self, bars: Iterable[int], muted: int) -> None:
+        """Name the bars to look at, and the number of those at the start on which nothing is submitted; before the run."""
         self.watched = frozenset(bars)
-        self.muted = muted
         self.shots: dict[int, tuple[int, IntArray, Records]] = {}
         if muted:
             self._store.state["first_order_bar"] = muted
@@ -169,17 +164,19 @@ def watched_run(
     keywords: Mapping[str, Any],
     *,
     watched: Callable[[Panels], Iterable[int]] | None = None,
-    muted: int = 0,
+    begins: int | None = None,
+    seeded: bool = True,
     loud: bool = False,
 ) -> tuple[Trace, BacktestResult]:
     """Run a strategy and return what it did, also when it raises.
 
-    strategy: makes it. watched: bars to look at, of the panels that the engine runs. loud: let warnings out. The global random
-    numbers of Python and numpy begin anew and are put back.
+    strategy: makes it. watched: bars to look at, of the panels that the engine runs. begins: time [ns UTC] before which orders are
+    declined. seeded: the global random numbers of Python and numpy begin anew, and are put back. loud: let warnings out.
     """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - users' strategies may draw from it
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    if seeded:
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
     error: BaseException | None = None
     try:
         with warnings.catch_warnings():
@@ -187,14 +184,16 @@ def watched_run(
                 warnings.simplefilter("ignore")
             warnings.filterwarnings("ignore", message=".*look-ahead")  # the report says so
             engine, error = _engine(feed, strategy, config, keywords), None
+            muted = 0 if begins is None else int(np.searchsorted(engine._panels.times, begins))
             engine.watch(() if watched is None else watched(engine._panels), muted)
             try:
                 engine.run()
             except Exception as raised:  # noqa: BLE001 - it is what the run came to
                 error = raised
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+        if seeded:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
     if engine.result.status == "interrupted":
         raise KeyboardInterrupt
     return _trace(engine, error), engine.result
