@@ -74,8 +74,8 @@ def compared(benchmark: Any, times: IntArray, equity: FloatArray, panels: Panels
 
 
 def _is_frame(benchmark: Any) -> bool:
-    index = getattr(benchmark, "index", None)
-    return isinstance(benchmark, Path) or hasattr(benchmark, "columns") or hasattr(benchmark, "collect") or hasattr(index, "tz")
+    timed = hasattr(getattr(benchmark, "index", None), "tz")  # a pandas series over times
+    return timed or isinstance(benchmark, Path) or hasattr(type(benchmark), "columns")
 
 
 # Each kind ---------------------------------------------------------------------------------------------------------------
@@ -101,7 +101,13 @@ def _of_asset(name: str, times: IntArray, panels: Panels) -> tuple[IntArray, Flo
 def _of_frame(benchmark: Any, times: IntArray, zone: str | None) -> _Given:
     import polars as pl
 
-    frame = read_frame(_with_names(benchmark), "benchmark")
+    if hasattr(benchmark, "to_frame") and not hasattr(type(benchmark), "columns"):
+        name = _plain_name(benchmark.name)
+        benchmark = benchmark.rename(name if name in _VALUES else "return").to_frame()
+    frame = read_frame(benchmark, "benchmark")
+    wanted = {name: _plain_name(name) for name in frame.columns if _plain_name(name) in (*_VALUES, *_RETURNS, "timestamp")}
+    if len(set(wanted.values())) == len(wanted):
+        frame = frame.rename(wanted)
     column = next((name for name in (*_VALUES, *_RETURNS) if name in frame.columns), None)
     if column is None:
         raise ValueError(f"benchmark has no column 'close' or 'return', only {shortened(frame.columns)}; rename the one that is meant")
@@ -118,17 +124,6 @@ def _of_frame(benchmark: Any, times: IntArray, zone: str | None) -> _Given:
         which = "no time zone, the run has one" if axis.zone is None else "a time zone, the run has none"
         raise ValueError(f"benchmark column 'timestamp' has {which}; make them alike with dt.replace_time_zone(...)")
     return _Given(stamps, dated=False, numbers=numbers, returns=column in _RETURNS)
-
-
-def _with_names(benchmark: Any) -> Any:
-    """Return a frame with a column of a known name: a pandas series by its name, columns in lower case."""
-    if hasattr(benchmark, "to_frame") and not hasattr(benchmark, "columns"):
-        name = _plain_name(benchmark.name)
-        benchmark = benchmark.rename(name if name in _VALUES else "return").to_frame()
-    if hasattr(benchmark, "index") and hasattr(benchmark, "rename"):
-        known = {*_VALUES, *_RETURNS, "timestamp"}
-        return benchmark.rename(columns={name: _plain_name(name) for name in benchmark.columns if _plain_name(name) in known})
-    return benchmark
 
 
 def _plain_name(name: object) -> str:
@@ -175,7 +170,7 @@ def _checked(column: pl.Series, stamps: pl.Series | None, *, returns: bool) -> F
     ):
         if bad.any():
             row = int(np.argmax(bad))
-            raise ValueError(f"benchmark {column.name} at {where(row)} was {numbers[row]!r}, expected {expected}")
+            raise ValueError(f"benchmark {column.name} at {where(row)} was {float(numbers[row])!r}, expected {expected}")
     if returns and len(numbers) and float(np.median(np.abs(numbers))) > _PRICE_LIKE:
         raise ValueError(
             f"benchmark {column.name} has a median of {float(np.median(numbers)):g}, which looks like prices or percent; give fractions"

@@ -56,21 +56,23 @@ def splits_of(panels: Panels, events: Records | None) -> tuple[IntArray, IntArra
 
 
 def holdings_of(
-    times: IntArray, fills: Records, trades: Records, splits: tuple[IntArray, IntArray, FloatArray], feed_times: IntArray
+    times: IntArray, fills: Records, bars: IntArray, trades: Records, splits: tuple[IntArray, IntArray, FloatArray], feed_times: IntArray
 ) -> Holdings:
     """Return the positions of a run as changes.
 
-    times: int64[bars] ns UTC of the run, part of `feed_times`. fills, trades: record rows. splits: bars count in the feed.
+    times: int64[bars] ns UTC of the run, part of `feed_times`. fills, trades: record rows. bars: int64[fills], the bar of each fill.
+    splits: their bars count in the feed.
     """
-    bars = np.searchsorted(times, fills["timestamp"])
     order = np.argsort(fills["asset"].astype(np.int64) * len(times) + bars, kind="stable")  # fills of a bar stay in order
     assets, bars = fills["asset"][order].astype(np.int64), bars[order]
     last = np.concatenate([(assets[1:] != assets[:-1]) | (bars[1:] != bars[:-1]), np.ones(min(1, len(bars)), dtype=np.bool_)])
     changes = (assets[last], bars[last], fills["position"][order][last])
+    if not len(splits[0]):
+        return Holdings(*changes, splits)
     moments = feed_times[splits[0]]
     inside = np.isin(moments, times) & np.isin(splits[1], changes[0])
     kept = (np.searchsorted(times, moments[inside]), splits[1][inside], splits[2][inside])
-    if len(kept[0]):
+    if inside.any():
         changes = _with_splits(changes, kept, trades[trades["exit_reason"] == ExitReason.CORPORATE_ACTION], times)
     return Holdings(*changes, kept)
 
@@ -116,7 +118,8 @@ def measured(holdings: Holdings, close: FloatArray | None, rows: IntArray, multi
     bars = len(rows)
     number = np.zeros(bars, dtype=np.int64)
     long, short = (np.zeros(bars) if close is not None or not len(holdings.assets) else np.full(bars, math.nan) for _ in range(2))
-    traded = np.unique(holdings.assets)
+    assets = holdings.assets  # in order
+    traded = assets[np.concatenate([np.ones(min(1, len(assets)), dtype=np.bool_), assets[1:] != assets[:-1]])]
     step = max(1, _BLOCK // max(1, bars))
     for first in range(0, len(traded), step):
         columns = traded[first : first + step]
@@ -132,7 +135,8 @@ def measured(holdings: Holdings, close: FloatArray | None, rows: IntArray, multi
 
 def _held(holdings: Holdings, columns: IntArray, bars: int) -> FloatArray:
     """Return the positions of some assets, float64[assets, bars]."""
-    chosen = np.isin(holdings.assets, columns)
+    first, last = np.searchsorted(holdings.assets, [columns[0], columns[-1] + 1])
+    chosen = slice(first, last)  # the columns are neighbours among the assets that were held
     keys = np.searchsorted(columns, holdings.assets[chosen]) * bars + holdings.bars[chosen]
     starts = np.concatenate([np.arange(len(columns)) * bars, keys])
     order = np.argsort(starts, kind="stable")
@@ -176,11 +180,12 @@ def exposure_frame(exposure: Exposure, times: IntArray, equity: FloatArray, zone
     )
 
 
-def turnover_frame(times: IntArray, equity: FloatArray, fills: Records, multipliers: FloatArray, zone: str | None) -> pl.DataFrame:
-    """Return what was traded on each bar; columns as `BacktestResult.turnover` documents."""
+def turnover_frame(
+    times: IntArray, equity: FloatArray, fills: Records, bars: IntArray, multipliers: FloatArray, zone: str | None
+) -> pl.DataFrame:
+    """Return what was traded on each bar; columns as `BacktestResult.turnover` documents. bars: int64[fills], the bar of each fill."""
     import polars as pl
 
-    bars = np.searchsorted(times, fills["timestamp"])
     value = fills["quantity"] * fills["price"] * multipliers[fills["asset"]]
     count = len(times)
     buys = fills["quantity"] > 0.0

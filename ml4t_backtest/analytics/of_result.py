@@ -178,11 +178,17 @@ class StatisticsOfResult:
         return measured(self._holdings, self._panels.prices.get("close"), rows, self._multipliers)
 
     @cached_property
+    def _fill_bars(self) -> IntArray:
+        """The bar of each fill, by its time: numbers of bars may be missing in a folder of another version."""
+        bars: IntArray = np.searchsorted(self._times, self._fills["timestamp"])
+        return bars
+
+    @cached_property
     def _holdings(self) -> Holdings:
         from ml4t_backtest.analytics.exposure import holdings_of, splits_of
 
         splits = splits_of(self._panels, getattr(self, "_events", None))
-        return holdings_of(self._times, self._fills, self._trades, splits, self._panels.times)
+        return holdings_of(self._times, self._fills, self._fill_bars, self._trades, splits, self._panels.times)
 
     def turnover(self) -> pl.DataFrame:
         """Return what was traded on each bar, one row per bar.
@@ -192,7 +198,7 @@ class StatisticsOfResult:
         """
         from ml4t_backtest.analytics.exposure import turnover_frame
 
-        return turnover_frame(self._times, self._equity, self._fills, self._multipliers, self._panels.zone)
+        return turnover_frame(self._times, self._equity, self._fills, self._fill_bars, self._multipliers, self._panels.zone)
 
     def trade_statistics(self, by: str | None = None) -> pl.DataFrame:
         """Return figures of the finished trades (closed and partial): one row, or one row per group.
