@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml4t_backtest.reports.palette import GAIN, INK, LINES, LOSS, LOSS_FILL, MUTED, SCALE, figure, graphs, subplots
-from ml4t_backtest.reports.wording import drawn_text, percent, stamps, worded
+from ml4t_backtest.reports.wording import drawn_text, percent, stamps, tenths, worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
 
-__all__ = ["MONTHS", "drawdown", "equity", "exposure", "growth", "line", "matrix", "monthly", "panels", "values", "yearly"]
+__all__ = ["MONTHS", "drawdown", "equity", "exposure", "growth", "line", "matrix", "monthly", "one_moment", "panels", "values", "yearly"]
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DASHES = ("solid", "dash", "dot", "dashdot")  # once all colours are taken
@@ -34,6 +35,15 @@ def line(times: Sequence[Any], column: pl.Series, name: str, color: str, **optio
     )
 
 
+def one_moment(made: Any, times: Sequence[str]) -> Any:
+    """Return a figure whose time axis goes a day around a single time, which has no axis of its own."""
+    if len(set(times)) == 1:
+        moment = datetime.fromisoformat(times[0])
+        made.update_xaxes(range=[str(moment - timedelta(days=1)), str(moment + timedelta(days=1))])
+        made.update_traces(cliponaxis=False)
+    return made
+
+
 def equity(frame: pl.DataFrame, benchmark: str = "", *, log: bool = False, title: str = "") -> Any:
     """Return account value above drawdown. frame: timestamp, equity, drawdown, and benchmark where it has a name.
 
@@ -49,7 +59,7 @@ def equity(frame: pl.DataFrame, benchmark: str = "", *, log: bool = False, title
     made.update_yaxes(title={"text": "Account value"}, type="log" if log else "linear", range=flat, row=1, col=1)
     made.update_yaxes(title={"text": "Drawdown"}, tickformat=".3~p", range=_below(frame["drawdown"]), row=2, col=1)
     made.update_layout(showlegend=bool(benchmark), legend_traceorder="reversed")
-    return made
+    return one_moment(made, times)
 
 
 def _falls(times: list[str], column: pl.Series) -> Any:
@@ -59,15 +69,16 @@ def _falls(times: list[str], column: pl.Series) -> Any:
 def drawdown(frame: pl.DataFrame, *, title: str = "") -> Any:
     """Return the distance below the highest account value. frame: timestamp, drawdown."""
     made = figure(280, title=title, hovermode="x unified")
-    made.add_trace(_falls(stamps(frame["timestamp"]), frame["drawdown"]))
+    times = stamps(frame["timestamp"])
+    made.add_trace(_falls(times, frame["drawdown"]))
     made.update_yaxes(tickformat=".3~p", range=_below(frame["drawdown"]))
-    return made
+    return one_moment(made, times)
 
 
 def _below(falls: pl.Series) -> list[float]:
     """Return the axis of drawdowns: from a little below the deepest one (a hundredth when there is none) to 0."""
     lowest = falls.min()
-    return [min(1.06 * float(lowest), -0.01) if isinstance(lowest, float) else -0.01, 0.0]
+    return [1.06 * lowest if isinstance(lowest, float) and lowest < 0.0 else -0.01, 0.0]
 
 
 def _flat(column: pl.Series) -> list[float] | None:
@@ -116,7 +127,7 @@ def exposure(frame: pl.DataFrame, *, title: str = "") -> Any:
     made.update_layout(showlegend=shorts)
     made.update_yaxes(title={"text": "Of account value"}, tickformat=".3~p", rangemode="tozero", row=1, col=1)
     made.update_yaxes(title={"text": "Positions"}, rangemode="tozero", row=2, col=1)
-    return made
+    return one_moment(made, times)
 
 
 def yearly(frame: pl.DataFrame, *, title: str = "") -> Any:
@@ -141,7 +152,7 @@ def yearly(frame: pl.DataFrame, *, title: str = "") -> Any:
         made.update_xaxes(range=[middle - half, middle + half])
     made.update_yaxes(range=_flat(frame["return"]) if not any(frame["return"]) else None)
     # every year a tick while they fit side by side on a phone
-    made.update_xaxes(tickmode="linear", dtick=max(1, -(-len(years) // 8)), tickformat="d", tickangle=0, showgrid=False)
+    made.update_xaxes(tickmode="array", tickvals=years[:: -(-len(years) // 8) or 1], tickformat="d", tickangle=0, showgrid=False)
     return made
 
 
@@ -158,7 +169,7 @@ def monthly(frame: pl.DataFrame, *, title: str = "") -> Any:
             x=list(MONTHS),
             y=[str(year) for year in years],
             z=cells,
-            text=[["" if value is None else f"{100.0 * value:.1f}" for value in row] for row in cells],
+            text=[["" if value is None else tenths(value) for value in row] for row in cells],
             texttemplate="%{text}",
             colorscale=[list(step) for step in SCALE],
             zmin=-bound or -1.0,

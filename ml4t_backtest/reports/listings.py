@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.reports.parts import Section, Table
-from ml4t_backtest.reports.wording import count, cut, number, stamps, worded
+from ml4t_backtest.reports.wording import count, cut, exact, stamps, worded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ _ORDER_HEADS = {
     "stop_price": "Stop",
     "filled_price": "Price",
 }
+_CODES = ("order_type", "status", "reason", "limit", "action")  # which are words with underscores
 _ALERT_HEADS = {"timestamp": "Time", "limit": "Limit", "action": "Action", "value": "Value", "threshold": "Threshold"}
 
 
@@ -47,12 +48,12 @@ def _rows(frame: pl.DataFrame, names: list[str]) -> list[tuple[str, ...]]:
 
 
 def _texts(column: pl.Series) -> list[str]:
-    form: Callable[[Any], str] = number if column.dtype.is_float() else lambda value: cut(worded(str(value)))
+    """Return a column as texts; what has no value is empty."""
     if column.dtype.is_temporal():
         return ["" if text is None else text for text in stamps(column)]
-    if column.name == "asset":
-        form = lambda value: cut(value, 30)  # noqa: E731 - one of three forms
-    return ["" if value is None else form(value) for value in column]
+    form: Callable[[Any], str] = exact if column.dtype.is_float() else cut
+    words = column.replace("none", "") if column.name == "reason" else column
+    return ["" if value is None else form(worded(value) if column.name in _CODES else value) for value in words]
 
 
 def order_section(orders: pl.DataFrame) -> Section:
@@ -68,7 +69,11 @@ def order_section(orders: pl.DataFrame) -> Section:
     )
     names = list(_ORDER_HEADS)
     every = orders.height
-    caption = f"All {count(every)} orders" if every <= 2 * _ENDS else f"The first and last {_ENDS} of {count(every)} orders"
+    caption = (
+        ("One order" if every == 1 else f"All {count(every)} orders")
+        if every <= 2 * _ENDS
+        else f"The first and last {_ENDS} of {count(every)} orders"
+    )
     table = Table(list(_ORDER_HEADS.values()), _rows(orders, names), texts=8, caption=caption, folded=every > _ENDS)
     return Section("orders", title, tables=[counts, table], wide=True)
 
@@ -93,20 +98,12 @@ def settings_section(config: BacktestConfig | None) -> Section:
     if config is None:
         return Section("settings", title, empty="The settings of this run were not saved.", wide=True)
     own, plain = settings_rows(config), settings_rows(type(config)())
-    rows = [(*key, value) for key, value in own.items()]
-    changed = [(*key, value) for key, value in own.items() if value != plain.get(key)]
-    heads = ("Section", "Setting", "Value")
+    rows = [(".".join(key), value) for key, value in own.items()]
+    changed = [(".".join(key), value) for key, value in own.items() if value != plain.get(key)]
     preset = f" of preset {cut(config.preset_name, 60)!r}" if config.preset_name else ""
     tables = [
-        Table(heads, changed, texts=3, caption=f"Settings{preset} that differ from the defaults", kind="settings"),
-        Table(
-            heads,
-            rows,
-            texts=3,
-            caption=f"All {len(rows)} settings",
-            kind="settings",
-            folded=True,
-        ),
+        Table((), changed, caption=f"Settings{preset} that differ from the defaults", kind="pairs"),
+        Table((), rows, caption=f"All {len(rows)} settings", kind="pairs", folded=True),
     ]
     if not changed:
         return Section("settings", title, tables=tables[1:], note="Every setting is the default.", wide=True)

@@ -43,7 +43,7 @@ class Heat:
 class Table:
     """A table. rows: cells are texts or `Heat`; a row of one cell spans all columns. texts: columns that stand on the left.
 
-    kind: "heat" and "map" have coloured cells, "side" and "map" keep the first column in view, "settings" have long texts, "pairs" are
+    kind: "heat" and "map" have coloured cells, "side" and "map" keep the first column in view, "pairs" are
     names with values, which flow into as many columns as fit.
     """
 

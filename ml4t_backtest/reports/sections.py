@@ -13,7 +13,7 @@ from ml4t_backtest.reports.parts import Card, Heat, Page, Section, Table
 from ml4t_backtest.reports.plotting import MOST_POINTS, picture, title_of
 from ml4t_backtest.reports.sources import account_of, benchmark_name, closed_trades, cost_rows, exposure_of, rolling_of
 from ml4t_backtest.reports.thinning import thinned, thinning_note
-from ml4t_backtest.reports.wording import count, cut, money, percent, stamps, worded
+from ml4t_backtest.reports.wording import count, cut, money, percent, stamps, tenths, worded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -114,16 +114,10 @@ def _months(result: BacktestResult) -> Section:
     bound = float(np.max(np.abs(frame["return"].to_numpy()))) or 1.0
     cells: dict[int, list[Any]] = {year: [""] * 12 for year in sorted(frame["year"].unique(), reverse=True)}
     for year, month, value in frame.select("year", "month", "return").iter_rows():
-        cells[year][month - 1] = Heat(_tenths(value), value / bound)
+        cells[year][month - 1] = Heat(tenths(value), value / bound)
     totals = dict(result.yearly_returns().select("year", "return").iter_rows())
-    rows = [(str(year), *months, Heat(_tenths(totals[year]))) for year, months in cells.items()]
+    rows = [(str(year), *months, Heat(tenths(totals[year]))) for year, months in cells.items()]
     return Section("monthly", title, tables=[Table(("Year", *curves.MONTHS, "All"), rows, kind="heat")], wide=True)
-
-
-def _tenths(value: float) -> str:
-    """Return a fraction in percent with one digit, without the sign of a zero."""
-    text = f"{100.0 * value:,.1f}"
-    return "0.0" if text == "-0.0" else text
 
 
 def _years(result: BacktestResult) -> Section:

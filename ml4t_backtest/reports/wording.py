@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FORMS", "NOTHING", "count", "cut", "drawn_text", "money", "number", "percent", "stamps", "worded"]
+__all__ = ["FORMS", "NOTHING", "count", "cut", "drawn_text", "exact", "money", "number", "percent", "stamps", "tenths", "worded"]
 
 NOTHING = "–"  # noqa: RUF001 - a dash, for what has no value
 _LONG = 40
@@ -28,6 +28,17 @@ def percent(value: Any) -> str:
 def number(value: Any) -> str:
     """Return a ratio with two decimals, small ones with three significant digits."""
     return _finite(value, lambda plain: f"{plain:.3g}" if 0.0 < abs(plain) < 0.1 else _amount(plain))  # noqa: PLR2004 - three digits
+
+
+def tenths(value: float) -> str:
+    """Return a fraction in percent with one digit, without the sign of a zero: "-12.3"."""
+    text = f"{100.0 * value:,.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def exact(value: Any) -> str:
+    """Return a price or quantity with up to six decimals, small ones with six significant digits: "1.08345"."""
+    return _finite(value, lambda plain: f"{plain:,.6f}".rstrip("0").rstrip(".") if plain == 0.0 or abs(plain) >= 1.0 else f"{plain:.6g}")
 
 
 def count(value: Any) -> str:

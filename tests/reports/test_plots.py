@@ -13,7 +13,7 @@ import pytest
 
 from ml4t_backtest.reports import curves, trading
 from ml4t_backtest.reports.plotting import PICTURES
-from ml4t_backtest.reports.wording import count, cut, drawn_text, money, number, percent, stamps
+from ml4t_backtest.reports.wording import count, cut, drawn_text, exact, money, number, percent, stamps, tenths
 from tests.reports.runs import HOSTILE, Nothing, Reading, ruined, run
 
 
@@ -91,6 +91,9 @@ def test_words() -> None:
     assert cut("a  b\n c") == "a b c"
     assert len(cut("x" * 99)) == 40
     assert drawn_text("<b>&%{y}") == "&lt;b&gt;&amp;% {y}"
+    values = (1.08345, 1234567.0, 0.0000123456, 0.0, -2.5)
+    assert [exact(value) for value in values] == ["1.08345", "1,234,567", "1.23456e-05", "0", "-2.5"]
+    assert [tenths(value) for value in (-0.0001, 0.0123, -0.5)] == ["0.0", "1.2", "-50.0"]
     hours = pl.Series([0, 3_600_000_000]).cast(pl.Datetime("us", "America/New_York"))
     assert stamps(hours) == ["1969-12-31 19:00:00", "1969-12-31 20:00:00"]
     assert stamps(pl.Series([0, 1]).cast(pl.Datetime("us"))) == ["1970-01-01 00:00:00.000000", "1970-01-01 00:00:00.000001"]
