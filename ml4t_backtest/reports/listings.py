@@ -8,11 +8,12 @@ from ml4t_backtest.reports.parts import Section, Table
 from ml4t_backtest.reports.wording import count, cut, exact, stamps, worded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import polars as pl
 
     from ml4t_backtest.config import BacktestConfig
+    from ml4t_backtest.contracts import ContractSpec
 
 __all__ = ["alert_section", "order_section", "settings_rows", "settings_section"]
 
@@ -34,6 +35,13 @@ _ORDER_HEADS = {
     "filled_price": "Price",
 }
 _CODES = ("order_type", "status", "reason", "limit", "action")  # which are words with underscores
+_CONTRACT_HEADS = {
+    "multiplier": "Multiplier",
+    "tick_size": "Tick",
+    "lot_size": "Lot",
+    "margin": "Margin",
+    "maintenance_margin": "Maintenance margin",
+}
 _ALERT_HEADS = {"timestamp": "Time", "limit": "Limit", "action": "Action", "value": "Value", "threshold": "Threshold"}
 
 
@@ -92,22 +100,35 @@ def alert_section(alerts: pl.DataFrame) -> Section:
     return Section("alerts", title, tables=[Table(("Limit", "Action", "Alerts"), rows, texts=2), table], wide=True)
 
 
-def settings_section(config: BacktestConfig | None) -> Section:
-    """Return the settings of the run: those that differ from the defaults, and all of them."""
+def settings_section(config: BacktestConfig | None, contracts: Mapping[str, ContractSpec]) -> Section:
+    """Return the settings of the run: those that differ from the defaults, all of them, and the contracts."""
     title = "Settings"
+    terms = _contract_tables(contracts)
     if config is None:
-        return Section("settings", title, empty="The settings of this run were not saved.", wide=True)
+        return Section("settings", title, tables=terms, note="The settings of this run were not saved.", wide=True)
     own, plain = settings_rows(config), settings_rows(type(config)())
     rows = [(".".join(key), value) for key, value in own.items()]
     changed = [(".".join(key), value) for key, value in own.items() if value != plain.get(key)]
     preset = f" of preset {cut(config.preset_name, 60)!r}" if config.preset_name else ""
-    tables = [
-        Table((), changed, caption=f"Settings{preset} that differ from the defaults", kind="pairs"),
-        Table((), rows, caption=f"All {len(rows)} settings", kind="pairs", folded=True),
-    ]
+    everything = Table((), rows, caption=f"All {len(rows)} settings", kind="pairs", folded=True)
     if not changed:
-        return Section("settings", title, tables=tables[1:], note="Every setting is the default.", wide=True)
-    return Section("settings", title, tables=tables, wide=True)
+        return Section("settings", title, tables=[everything, *terms], note="Every setting is the default.", wide=True)
+    differing = Table((), changed, caption=f"Settings{preset} that differ from the defaults", kind="pairs")
+    return Section("settings", title, tables=[differing, everything, *terms], wide=True)
+
+
+def _contract_tables(contracts: Mapping[str, ContractSpec]) -> list[Table]:
+    """Return a table of the contracts that the run was given, none without any."""
+    if not contracts:
+        return []
+    rows: list[tuple[str, ...]] = [
+        (cut(asset), spec.asset_class.value, cut(spec.currency), *(exact(getattr(spec, name)) for name in _CONTRACT_HEADS))
+        for asset, spec in list(contracts.items())[: 2 * _ENDS]
+    ]
+    if len(contracts) > len(rows):
+        rows.append((f"{count(len(contracts) - len(rows))} more",))
+    heads = ("Asset", "Class", "Currency", *_CONTRACT_HEADS.values())
+    return [Table(heads, rows, texts=3, caption=f"Contracts of {count(len(contracts))} assets", kind="side", folded=True)]
 
 
 def settings_rows(config: BacktestConfig | None) -> dict[tuple[str, str], str]:

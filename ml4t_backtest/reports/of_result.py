@@ -18,7 +18,8 @@ class PicturesOfResult:
     def report(self, path: str | Path, *, title: str | None = None, benchmark: Any = None) -> Path:
         """Write a report as one HTML file that needs no network, and return its path.
 
-        path: of the file, which appears whole or not at all; folders are made. title: of the page. benchmark: as `relative_to`
+        path: of the file, which appears whole or not at all; folders are made. title: of the page, None for the
+        name of the strategy. benchmark: as `relative_to`
         takes it, drawn beside the account and compared with it.
 
         Needs `pip install 'ml4t-backtest-numba[report]'`: raises ImportError without. Raises TypeError for what is no path,
@@ -50,4 +51,4 @@ class PicturesOfResult:
         from ml4t_backtest.reports.headlines import facts_of, notebook_table
 
         result = cast("BacktestResult", self)
-        return notebook_table("Backtest", " · ".join(facts_of(result)), result.metrics)
+        return notebook_table(result.strategy_name or "Backtest", " · ".join(facts_of(result)), result.metrics)

@@ -13,9 +13,11 @@ from ml4t_backtest.reports.wording import drawn_text, worded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
+
     from ml4t_backtest.result import BacktestResult
 
-__all__ = ["MOST_POINTS", "PICTURES", "picture", "title_of"]
+__all__ = ["MOST_POINTS", "PICTURES", "picture", "rolling_figure", "title_of"]
 
 MOST_POINTS = 4_000
 _ROLLING = (("sharpe", "Sharpe", ".3~g"), ("volatility", "Volatility", ".3~p"), ("beta", "Beta", ".3~g"))
@@ -42,7 +44,11 @@ def _yearly(result: BacktestResult, title: str) -> Any:
 
 
 def _rolling(result: BacktestResult, title: str, *, window: int | None = None, benchmark: Any = None) -> Any:
-    frame = rolling_of(result, window, benchmark)
+    return rolling_figure(rolling_of(result, window, benchmark), title)
+
+
+def rolling_figure(frame: pl.DataFrame, title: str = "") -> Any:
+    """Return the panels of a moving window. frame: of `rolling_of`."""
     parts = [part for part in _ROLLING if part[0] in frame.columns]
     return curves.panels(thinned(frame, [name for name, _, _ in parts], MOST_POINTS), parts, title=title)
 

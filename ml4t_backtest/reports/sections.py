@@ -10,7 +10,7 @@ from ml4t_backtest.reports import curves, trading
 from ml4t_backtest.reports.headlines import HEADLINES, facts_of, figure_rows, headline_text, tone_of
 from ml4t_backtest.reports.listings import alert_section, order_section, settings_section
 from ml4t_backtest.reports.parts import Card, Heat, Page, Section, Table
-from ml4t_backtest.reports.plotting import MOST_POINTS, picture, title_of
+from ml4t_backtest.reports.plotting import MOST_POINTS, picture, rolling_figure, title_of
 from ml4t_backtest.reports.sources import account_of, benchmark_name, closed_trades, cost_rows, exposure_of, rolling_of
 from ml4t_backtest.reports.thinning import thinned, thinning_note
 from ml4t_backtest.reports.wording import count, cut, money, percent, stamps, tenths, worded
@@ -27,7 +27,7 @@ _NO_BARS = "The run has no bars."
 
 
 def page_of(result: BacktestResult, title: str | None, benchmark: Any) -> Page:
-    """Return the report of a result as a page. title: None for "Backtest". benchmark: None for none; errors as `relative_to`."""
+    """Return the report of a result as a page. title, benchmark: as `BacktestResult.report`."""
     against = [] if benchmark is None else [_relative(result, benchmark)]
     sections = [
         _equity(result, benchmark),
@@ -42,7 +42,7 @@ def page_of(result: BacktestResult, title: str | None, benchmark: Any) -> Page:
         _statistics(result),
         order_section(result.to_orders_dataframe()),
         alert_section(result.to_alerts_dataframe()),
-        settings_section(result.config),
+        settings_section(result.config, result.contract_specs),
     ]
     metrics = result.metrics
     cards = [
@@ -51,7 +51,7 @@ def page_of(result: BacktestResult, title: str | None, benchmark: Any) -> Page:
         if one.name in metrics
     ]
     return Page(
-        title=cut(title, 200) if title else "Backtest",
+        title=cut(title or result.strategy_name or "Backtest", 200),
         facts=[cut(fact, 80) for fact in facts_of(result)],
         cards=cards,
         sections=sections,
@@ -131,7 +131,7 @@ def _rolling(result: BacktestResult, benchmark: Any) -> Section:
     title = title_of("rolling") if benchmark is None else "Rolling Sharpe, volatility and beta"
     if not frame.height:
         return Section("rolling", title, empty="The run is too short for a window.")
-    chart = picture(result, "rolling", "", {"benchmark": benchmark})
+    chart = rolling_figure(frame)
     window = len(result._times) - frame.height if benchmark is None else 0
     note = f"Over {count(window)} bars." if window else "Over half a year, at most a quarter of the run."
     return Section("rolling", title, chart=chart, note=f"{note} {thinning_note(len(chart.data[0].x), frame.height)}".strip())
@@ -157,11 +157,11 @@ def _exposure(result: BacktestResult) -> Section:
     title = title_of("exposure")
     if not frame.height:
         return Section("exposure", title, empty=_NO_BARS, wide=True)
-    chart = picture(result, "exposure", "", {})
-    note = thinning_note(len(chart.data[0].x), frame.height)
-    if result.exposure()["long"].null_count():
+    shown = thinned(frame, frame.columns[1:], MOST_POINTS)
+    note = thinning_note(shown.height, frame.height)
+    if not len(result._panels.prices):
         note = f"Only the number of positions: this result was read from a folder, which holds no prices. {note}".strip()
-    return Section("exposure", title, chart=chart, note=note, wide=True)
+    return Section("exposure", title, chart=curves.exposure(shown), note=note, wide=True)
 
 
 # Of trades ---------------------------------------------------------------------------------------------------------------

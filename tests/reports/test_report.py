@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ml4t_backtest import BacktestConfig
+from ml4t_backtest import BacktestConfig, ContractSpec, DataFeed, Engine
 from ml4t_backtest.reports.headlines import COUNTS, HEADLINES, MONEY, PERCENTS, form_of
-from tests.reports.runs import HOSTILE, Nothing, Reading, ruined, run
+from tests.reports.runs import HOSTILE, Nothing, Reading, Turns, prices, ruined, run
 
 SECTIONS = {
     "equity",
@@ -140,6 +140,17 @@ def test_a_benchmark_is_drawn_and_compared(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="benchmark 'C' is no asset of the feed"):
         result.report(tmp_path / "other.html", benchmark="C")
     assert not (tmp_path / "other.html").exists()
+
+
+def test_the_contracts_and_the_strategy_are_named(tmp_path: Path) -> None:
+    specs = {"A": ContractSpec("A", asset_class="future", multiplier=50.0, tick_size=0.25, margin=12_000.0), "B": ContractSpec("B")}
+    feed = DataFeed(prices(20))
+    result = Engine(feed, Turns(), BacktestConfig(account_type="margin"), contract_specs=specs).run()
+    page = read(result, tmp_path)
+    assert page.text.startswith("Turns Turns completed")
+    assert "Contracts of 2 assets" in page.text
+    assert "A future USD 50 0.25 – 12,000 –" in page.text  # noqa: RUF001 - dashes
+    assert "Contracts of" not in read(run(bars=5), tmp_path).text
 
 
 def test_every_figure_has_a_form() -> None:
