@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,41 +26,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ml4t_backtest.analytics.exposure import Exposure
+    from ml4t_backtest.analytics.of_result import StatisticsOfResult
     from ml4t_kernels.dtypes import FloatArray, IntArray
 
-__all__ = ["STATISTIC_NAMES", "RunParts", "Statistics"]
-
-
-class RunParts(Protocol):
-    """What a result gives for its statistics."""
-
-    _times: IntArray
-    _equity: FloatArray
-    _initial_cash: float
-
-    def drawdowns(self, n: int | None = None) -> pl.DataFrame:
-        """Return the drawdowns."""
-
-    def monthly_returns(self) -> pl.DataFrame:
-        """Return the months."""
-
-    def yearly_returns(self) -> pl.DataFrame:
-        """Return the years."""
-
-    def turnover(self) -> pl.DataFrame:
-        """Return what was traded."""
-
-    def trade_statistics(self, by: str | None = None) -> pl.DataFrame:
-        """Return the figures of trades."""
-
-    def _days(self) -> pl.DataFrame:
-        """Return the days or sessions."""
-
-    def _days_per_year(self) -> float:
-        """Return the sessions per year."""
-
-    def _exposed(self) -> Exposure:
-        """Return the exposure of each bar."""
+__all__ = ["STATISTIC_NAMES", "Statistics"]
 
 
 class Statistics(Mapping[str, float]):
@@ -70,7 +39,7 @@ class Statistics(Mapping[str, float]):
     with other periods per year or a risk-free rate. Raises KeyError for an unknown name.
     """
 
-    def __init__(self, run: RunParts, periods_per_year: float | None = None, risk_free_rate: float = 0.0) -> None:
+    def __init__(self, run: StatisticsOfResult, periods_per_year: float | None = None, risk_free_rate: float = 0.0) -> None:
         if periods_per_year is not None and not (math.isfinite(periods_per_year) and periods_per_year > 0.0):
             raise ValueError(f"periods_per_year was {periods_per_year!r}, expected a finite number > 0, or None for the bars of the run")
         if not math.isfinite(risk_free_rate):

@@ -10,6 +10,7 @@ import numpy as np
 from ml4t_backtest.analytics.annualization import follows_sessions, get_annualization_factor
 from ml4t_backtest.analytics.figures import Statistics
 from ml4t_backtest.analytics.metrics import YEAR_NS, _changes
+from ml4t_backtest.config import AccountType
 from ml4t_backtest.frames import time_series
 from ml4t_kernels.codes import TradeStatus
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StatisticsOfResult"]
 
+_PAID_IN_FULL = (AccountType.CASH, AccountType.CRYPTO)
+
 
 class StatisticsOfResult:
     """The statistics of a run."""
@@ -43,12 +46,13 @@ class StatisticsOfResult:
         _trades: Records
         _multipliers: FloatArray
 
-        def to_daily_pnl(self, session_aligned: bool = ..., *, session_config: SessionConfig | None = ...) -> pl.DataFrame:  # noqa: FBT001 - published
-            """Return the days."""
-
-        def to_cash_flows_dataframe(self) -> pl.DataFrame:
-            """Return the cash flows."""
-
+        def to_daily_pnl(  # noqa: D102
+            self,
+            session_aligned: bool = False,  # noqa: FBT001, FBT002 - published
+            *,
+            session_config: SessionConfig | None = None,
+        ) -> pl.DataFrame: ...
+        def to_cash_flows_dataframe(self) -> pl.DataFrame: ...  # noqa: D102
         def _sessions_of(self, calendar: str | None) -> SessionConfig: ...
 
     @property
@@ -164,7 +168,8 @@ class StatisticsOfResult:
 
         Columns: timestamp, long, short (<= 0), gross (long - short), net (long + short) [money: quantity times last close times
         multiplier; of a future its notional], leverage (gross over account value; infinite on a value that is not positive),
-        num_positions (Int64). Money and leverage are null for results read from a folder, which have no prices.
+        num_positions (Int64). A result read from a folder has no prices: money and leverage
+        are null, unless it was a cash or crypto account that was never short, where the positions are account value less cash.
         """
         from ml4t_backtest.analytics.exposure import exposure_frame
 
@@ -174,8 +179,14 @@ class StatisticsOfResult:
         """Return the exposure of each bar as arrays."""
         from ml4t_backtest.analytics.exposure import measured
 
+        close = self._panels.prices.get("close")
         rows = np.searchsorted(self._panels.times, self._times)
-        return measured(self._holdings, self._panels.prices.get("close"), rows, self._multipliers)
+        found = measured(self._holdings, close, rows, self._multipliers)
+        if close is not None or getattr(self.config, "account_type", None) not in _PAID_IN_FULL or np.any(self._fills["position"] < 0.0):
+            return found
+        # without futures and shorts the account's own books say what the positions were worth
+        value = np.where(found.num_positions > 0, self._equity - self._cash, 0.0)
+        return found._replace(long=value, short=np.zeros(len(value)))
 
     @cached_property
     def _fill_bars(self) -> IntArray:

@@ -94,10 +94,14 @@ def test_splits_convert_what_is_held(by_frame: bool, lots: bool) -> None:
     np.testing.assert_allclose(result.exposure()["net"].to_numpy(), net_by_cash(result), atol=1e-7)
 
 
+def saved(result: Any, folder: Any) -> BacktestResult:
+    result.to_parquet(folder / "run")
+    return BacktestResult.from_parquet(folder / "run")
+
+
 def test_without_prices_only_the_number_of_positions_is_known(tmp_path: Any) -> None:
-    result = random_run(2)
-    result.to_parquet(tmp_path / "run")
-    loaded = BacktestResult.from_parquet(tmp_path / "run")
+    result = random_run(2, short=True)
+    loaded = saved(result, tmp_path)
     frame = loaded.exposure()
     assert frame["num_positions"].to_list() == result.exposure()["num_positions"].to_list()
     assert all(frame[name].null_count() == len(frame) for name in ("long", "short", "gross", "net", "leverage"))
@@ -106,6 +110,15 @@ def test_without_prices_only_the_number_of_positions_is_known(tmp_path: Any) -> 
     assert loaded.turnover().equals(result.turnover())
     assert loaded.costs("asset").equals(result.costs("asset"))
     assert loaded.trade_statistics("asset").equals(result.trade_statistics("asset"))
+
+
+def test_without_prices_the_books_of_a_cash_account_say_what_was_held(tmp_path: Any) -> None:
+    result = random_run(2)
+    known, loaded = result.exposure(), saved(result, tmp_path).exposure()
+    for name in ("long", "gross", "net", "leverage"):
+        np.testing.assert_allclose(loaded[name].to_numpy(), known[name].to_numpy(), rtol=1e-9, atol=1e-9)
+    assert loaded["short"].to_list() == [0.0] * 300
+    assert (loaded["long"] == 0.0).sum() == (known["num_positions"] == 0).sum()
 
 
 def test_leverage_on_no_value_is_infinite() -> None:
