@@ -6,7 +6,7 @@ import random
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -195,6 +195,7 @@ def test_everything_that_was_earned_is_accounted_for(seed: int) -> None:
 
 
 @hypothesis_settings(max_examples=300, deadline=None)
+@example(12456063, float)
 @given(st.integers(0, 2**32), st.sampled_from([float, Fraction]))
 def test_invariants(seed: int, number: Any) -> None:
     chosen, result = random_run(seed, number)
@@ -203,7 +204,8 @@ def test_invariants(seed: int, number: Any) -> None:
         assert min(result.cash) >= 0
     for order in result.orders:
         assert (order.status == "pending") == (order.ended_time is None) == (order.reason is None and order.status != "filled")
-        assert order.left >= -1e-9 or order.status != "filled"
+        # A part of the cash is no quantity until it trades, so what siblings have taken says nothing of it.
+        assert order.left >= -1e-9 or order.status != "filled" or order.fraction is not None
         if chosen["close_at_end"] and order.exit_reason != "end_of_data":
             assert order.status != "pending"
     for alert in result.alerts:
