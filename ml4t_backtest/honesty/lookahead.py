@@ -99,17 +99,19 @@ class _Plan:
     runs: int = 0
 
     def run(self, feed: DataFeed, cuts: Iterable[int] = (), change: Callable[[Any], Any] | None = None, places: str = "") -> Trace:
-        """Run the strategy on a feed. change: of the data at some `places` (own, outside, both) that the strategy holds."""
+        """Run the strategy on a feed. change: of data that the strategy holds at `places`: its own, outside, one by name, or all."""
         whole = self.feed.panels
         last = [int(whole.times[bar]) for bar in cuts]
-        outside = self.outside if change is not None and places != _OWN else []
-        keywords = self.keywords if change is None else {name: _or(change(value), value) for name, value in self.keywords.items()}
+        outside = [place for place in self.outside if change is not None and places in ("", _OUTSIDE, place.name)]
+        all_of_it = change is not None and not places
+        keywords = {name: _or(change(value), value) if change and all_of_it else value for name, value in self.keywords.items()}
 
         def strategy() -> Any:
             made = self.maker.make(feed, whole.bars)
             if change is not None and places != _OUTSIDE:
                 for place in places_of(made, whole, self.known):
-                    place.put(_or(change(place.get()), place.get()))
+                    if places in ("", _OWN, place.name):
+                        place.put(_or(change(place.get()), place.get()))
             return made
 
         def watched(panels: Panels) -> list[int]:
@@ -221,10 +223,10 @@ def _search(plan: _Plan, cuts: list[int] | None, runs: int, rng: Any) -> tuple[l
         for source in ("end of the data", *modes):
             difference = _compare(plan, again, bar, source, None)
             if difference is not None:
-                for column, named in _named(plan, again, bar, source, difference):
-                    key = source, column
-                    if key not in found or named.bar < found[key]["bar"]:
-                        found[key] = _row(source, column, named, feed.panels.timestamps[bar + 1])
+                for named, column, one in _named(plan, again, bar, source, difference):
+                    key = named, column
+                    if key not in found or one.bar < found[key]["bar"]:
+                        found[key] = _row(named, column, one, feed.panels.timestamps[bar + 1])
     notes = _notes(plan, own, outside)
     early = early_fills(full, plan.config)
     return cuts, [*found.values(), *early], notes
@@ -234,7 +236,9 @@ def _compare(plan: _Plan, full: Trace, bar: int, source: str, column: str | None
     """Return the first difference up to a bar to a run with another future of one source."""
     panels = plan.feed.panels
     if source == "end of the data":
-        other = plan.run(cut_feed(plan.feed, bar), [bar], lambda value: cut_data(value, panels, bar), "both")
+        other = plan.run(cut_feed(plan.feed, bar), [bar], lambda value: cut_data(value, panels, bar))
+    elif column is not None and source in (_OWN, _OUTSIDE):
+        other = plan.run(plan.feed, [bar], lambda value: cut_data(value, panels, bar), column)
     elif source in (_OWN, _OUTSIDE):
         other = plan.run(plan.feed, [bar], lambda value: turned_data(value, panels, bar), source)
     else:
@@ -246,17 +250,20 @@ def _compare(plan: _Plan, full: Trace, bar: int, source: str, column: str | None
     return None if until < 0 else first_difference(full, other, until)
 
 
-def _named(plan: _Plan, full: Trace, bar: int, source: str, difference: Difference) -> list[tuple[str | None, Difference]]:
-    """Return the columns of a source that make a difference by themselves, with it; the group as a whole where none does."""
-    if source in (_OWN, _OUTSIDE):
-        places = plan.own() if source == _OWN else plan.outside
-        return [(", ".join(place.name for place in places), difference)]
-    named: list[tuple[str | None, Difference]] = []
-    if source in ("signals", "context"):
-        columns = columns_of(plan.feed, source)
-        alone = [(column, difference if len(columns) == 1 else _compare(plan, full, bar, source, column)) for column in columns]
-        named = [(column, one) for column, one in alone if one is not None]
-    return named or [(None, difference)]
+def _named(plan: _Plan, full: Trace, bar: int, source: str, difference: Difference) -> list[tuple[str, str | None, Difference]]:
+    """Return what makes the difference by itself, as source, column and difference; the source as a whole where nothing does."""
+    if source in (_OWN, _OUTSIDE, "end of the data"):
+        held = [(_OWN, place.name) for place in plan.own()] + [(_OUTSIDE, place.name) for place in plan.outside]
+        parts = [part for part in held if source in (part[0], "end of the data")]
+    elif source in ("signals", "context"):
+        parts = [(source, column) for column in columns_of(plan.feed, source)]
+    else:
+        parts = []
+    if len(parts) == 1 and source == parts[0][0]:
+        return [(*parts[0], difference)]
+    alone = [(*part, _compare(plan, full, bar, *part)) for part in parts]
+    named: list[tuple[str, str | None, Difference]] = [(kind, column, one) for kind, column, one in alone if one is not None]
+    return [(source, None, difference), *named] if source == "end of the data" or not named else named
 
 
 def _notes(plan: _Plan, own: Sequence[Place], outside: Sequence[Place]) -> list[str]:

@@ -44,7 +44,7 @@ def early_fills(trace: Trace, config: BacktestConfig) -> list[dict[str, Any]]:
     return [
         {
             "source": "fill",
-            "column": f"{kind} order; NEXT_BAR or {remedy} avoids it",
+            "column": f"{kind} order",
             "bar": bar,
             "what": "fill",
             "field": "price",
@@ -52,7 +52,7 @@ def early_fills(trace: Trace, config: BacktestConfig) -> list[dict[str, Any]]:
             "asset": trace.panels.assets[fill["asset"]],
             "order_id": f"ORD-{fill['order_id']}",
             "expected": f"{float(close[place])!r} (close)",
-            "found": f"{float(base[place])!r} (earlier in the bar)",
+            "found": f"{float(base[place])!r} (earlier in the bar; NEXT_BAR or {remedy} avoids it)",
             "future_from": None,
         }
     ]
