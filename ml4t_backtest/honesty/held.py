@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from ml4t_backtest.compiled import CompiledStrategy
 from ml4t_backtest.honesty.bytime import cut_data
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ class Place:
 
 
 def places_of(strategy: Any, panels: Panels, known: Iterable[str] = ()) -> list[Place]:
-    """Return the attributes of a strategy object that hold data by time, those inside its containers and objects included."""
-    return list(_inside(strategy, type(strategy).__name__, panels, set(known), set(), _DEPTH))
+    """Return the attributes of a strategy object that hold data by time, those inside its containers and objects included.
+
+    Of a `CompiledStrategy` these are its parameters; other strategies of this library have none, their signals are cut with the feed.
+    """
+    name = type(strategy).__name__
+    if isinstance(strategy, CompiledStrategy):
+        return list(_inside(strategy._params, f"{name}.params", panels, set(known), set(), 1))
+    return list(_inside(strategy, name, panels, set(known), set(), _DEPTH)) if _is_of_user(type(strategy)) else []
 
 
 def places_outside(source: Any, panels: Panels, known: Iterable[str] = ()) -> list[Place]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.compiled import CompiledStrategy
 from ml4t_backtest.honesty.arguments import checked_count, checked_fraction, checked_names, chosen_settings, listed_bars
 from ml4t_backtest.honesty.bytime import cut_data, turned_data
 from ml4t_backtest.honesty.comparing import Difference, comparable_until, first_difference
@@ -109,16 +111,16 @@ class _Plan:
         def strategy() -> Any:
             made = self.maker.make(feed, whole.bars)
             if change is not None and places != _OUTSIDE:
-                for place in places_of(made, whole, self.known):
-                    if places in ("", _OWN, place.name):
-                        place.put(_or(change(place.get()), place.get()))
+                own = [place for place in places_of(made, whole, self.known) if places in ("", _OWN, place.name)]
+                stack.enter_context(altered(own, change if not isinstance(made, CompiledStrategy) else _of_one_length(change)))
             return made
 
         def watched(panels: Panels) -> list[int]:
             bars = [int(np.searchsorted(panels.times, time, side="right")) - 1 for time in last]
             return [near for bar in bars for near in (bar - 1, bar)]
 
-        with altered(outside, change or (lambda value: value)):
+        with ExitStack() as stack:
+            stack.enter_context(altered(outside, change or (lambda value: value)))
             trace, _ = watched_run(feed, strategy, self.config, keywords, watched=watched, loud=self.runs == 0)
         self.runs += 1
         self.show.update(1)
@@ -299,6 +301,16 @@ def _chosen_cuts(bars: int, busy: Any, count: int, rng: Any) -> list[int]:
 
 def _row(source: str, column: str | None, difference: Difference, since: Any) -> dict[str, Any]:
     return {"source": source, "column": column, **asdict(difference), "future_from": since}
+
+
+def _of_one_length(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a change that leaves alone what it would make shorter: compiled code reads arrays without looking at their length."""
+
+    def changed(value: Any) -> Any:
+        made = change(value)
+        return made if made is not None and len(made) == len(value) else None
+
+    return changed
 
 
 def _or(value: Any, other: Any) -> Any:

@@ -42,7 +42,7 @@ class Maker:
         if self.is_called:
             return self._call(feed)
         if isinstance(self.source, CompiledStrategy):
-            return self.source  # every run gets fresh copies of its arrays
+            return self.source.with_params()  # every run gets fresh copies of its arrays
         if isinstance(self.source, SignalStrategy):
             return copy.copy(self.source) if feed.n_bars == bars else self.source.between(first, first + feed.n_bars)
         return copy.deepcopy(self.source)

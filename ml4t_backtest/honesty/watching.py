@@ -66,7 +66,7 @@ class WatchedEngine(Engine):
 
     def watch(self, bars: Iterable[int], muted: int) -> None:
         """Name the bars to look at, and the number of those at the start on which nothing is submitted; before the run."""
-        self.watched = frozenset(bars)
+        self.watched = frozenset(bar for bar in bars if bar >= 0)
         self.shots: dict[int, tuple[int, IntArray, Records]] = {}
         if muted:
             self._store.state["first_order_bar"] = muted
