@@ -77,3 +77,45 @@ rows = Engine(feed, CrossRows(), BacktestConfig()).run()
 assert rows.to_trades_dataframe().equals(result.to_trades_dataframe())
 assert rows.to_equity_dataframe().equals(result.to_equity_dataframe())
 rows
+
+# %% [markdown]
+# ## Pictures
+#
+# `result.plot(...)` is a Plotly figure (`pip install "ml4t-backtest-numba[report]"`): the account with its drawdowns, months, exposure, trades.
+
+# %%
+result.plot("equity", log=True)
+
+# %%
+result.plot("monthly")
+
+# %%
+result.drawdowns(5).select("start", "trough", "end", "depth", "days")
+
+# %% [markdown]
+# The index itself is what to compare with. `relative_to` takes its closes as they are.
+
+# %%
+against = result.relative_to(prices.select("timestamp", "close"))
+assert against["num_periods"] > 5_000
+{name: round(against[name], 3) for name in ("cagr", "benchmark_cagr", "benchmark_max_drawdown", "beta", "alpha", "up_capture", "down_capture")}
+
+# %% [markdown]
+# ## A report
+#
+# Everything about a run on one page: a file without links to anywhere, to open in a browser or to send to somebody. A result can be saved and comes back as it was.
+
+# %%
+import tempfile
+from pathlib import Path
+
+from ml4t_backtest import BacktestResult
+
+folder = Path(tempfile.mkdtemp())
+page = result.report(folder / "cross.html", title="Moving averages on the NASDAQ", benchmark=prices.select("timestamp", "close"))
+result.to_parquet(folder / "cross")
+
+loaded = BacktestResult.from_parquet(folder / "cross")
+assert loaded.metrics == result.metrics
+print(f"{page.name}: {page.stat().st_size / 1e6:.1f} MB")
+loaded
