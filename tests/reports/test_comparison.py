@@ -80,7 +80,7 @@ def test_the_report(tmp_path: Path) -> None:
 
 
 def test_long_curves_keep_their_ends(tmp_path: Path) -> None:
-    result = run(bars=20_000, step=timedelta(minutes=5), assets=("A",))
+    result = run(bars=8_000, step=timedelta(minutes=5), assets=("A",))
     curves = compare({f"run {number}": result for number in range(12)}).plot("drawdown")
     assert all(len(trace.x) <= 1_400 for trace in curves.data)
     assert min(curves.data[0].y) == -result["max_drawdown"]

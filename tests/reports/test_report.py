@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ml4t_backtest import BacktestConfig, ContractSpec, DataFeed, Engine
+from ml4t_backtest import BacktestConfig, BacktestResult, ContractSpec, DataFeed, Engine, compare
 from ml4t_backtest.reports.headlines import COUNTS, HEADLINES, MONEY, PERCENTS, form_of
 from tests.reports.runs import HOSTILE, Nothing, Reading, Turns, prices, ruined, run
 
@@ -170,8 +170,6 @@ def test_a_run_that_failed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_result_from_disk_gives_the_same_page(tmp_path: Path) -> None:
-    from ml4t_backtest import BacktestResult
-
     result = run(bars=120, step=timedelta(hours=5))
     result.to_parquet(tmp_path / "saved")
     first = figures(read(result, tmp_path))
@@ -180,6 +178,18 @@ def test_a_result_from_disk_gives_the_same_page(tmp_path: Path) -> None:
     assert first.pop("exposure") != again.pop("exposure")
     assert "this result was read from a folder, which holds no prices" in page.text
     assert again == first
+
+
+@pytest.mark.parametrize("part", ["trades", "equity", "metrics", "orders"])
+def test_a_result_of_which_only_a_part_was_saved(part: str, tmp_path: Path) -> None:
+    result = run(bars=40)
+    result.to_parquet(tmp_path / "saved", include=[part])
+    restored = BacktestResult.from_parquet(tmp_path / "saved")
+    page = read(restored, tmp_path)
+    assert sections(page) >= SECTIONS - {"returns", "exit_reasons", "assets"}
+    assert "The settings of this run were not saved." in page.text
+    assert ("The run has no bars." in page.text) == (part != "equity")
+    assert compare({"part": restored, "whole": result}).report(tmp_path / "c.html").is_file()
 
 
 def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +240,7 @@ def test_a_missing_extra_is_named(package: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_long_run_stays_small(tmp_path: Path) -> None:
-    result = run(bars=30_000, step=timedelta(minutes=1), assets=("A",))
+    result = run(bars=12_000, step=timedelta(minutes=1), assets=("A",))
     page = read(result, tmp_path)
     assert (tmp_path / "report.html").stat().st_size < 2_500_000
     equity = result.to_equity_dataframe()
@@ -239,6 +249,6 @@ def test_a_long_run_stays_small(tmp_path: Path) -> None:
     assert drawn["Account value"][-1] == equity["equity"][-1]
     assert max(drawn["Account value"]) == equity["equity"].max()
     assert min(drawn["Drawdown"]) == equity["drawdown"].min()
-    assert f"Drawn with {len(drawn['Drawdown']):,} of 30,000 bars" in page.text
+    assert f"Drawn with {len(drawn['Drawdown']):,} of 12,000 bars" in page.text
     assert "trades: the 300 with the lowest and the highest" in page.text
     assert sum(len(trace["x"]) for trace in figures(page)["trades"]["data"]) <= 3_000
