@@ -1,4 +1,4 @@
-"""The command line `ml4t-backtest`: a demonstration, runs of a strategy file, and compiling ahead.
+"""The command line `ml4t-backtest`: a demonstration, runs of a strategy file, a look at results, and compiling ahead.
 
 Nothing heavy is imported at module level, so that `--help` and `--version` answer at once.
 """
@@ -129,6 +129,10 @@ def _parser() -> _Parser:
     demo.add_argument("--out", metavar="DIR", default="ml4t-demo", help="folder for the results (default: %(default)s)")
     demo.add_argument("--quiet", action="store_true", help="print only the results, no progress and no timings")
     _add_run_arguments(_command(commands, "run", "Run a strategy from a Python file on prices from a Parquet file", _run))
+    view = _command(commands, "view", "Look at saved results in a browser, on this computer only", _view)
+    view.add_argument("folder", metavar="DIR", help="a saved result, or a folder with some in it")
+    view.add_argument("--port", metavar="N", type=int, default=8050, help="port of the page, 0 for any free one (default: %(default)s)")
+    view.add_argument("--no-browser", action="store_true", help="do not open a browser")
     _command(commands, "warmup", "Compile all kernels ahead, for container images and CI", _warmup)
     return parser
 
@@ -165,6 +169,16 @@ def _demo(options: argparse.Namespace) -> int:
     from ml4t_backtest.demo import run_demo
 
     run_demo(folder, quiet=options.quiet)
+    return DONE
+
+
+def _view(options: argparse.Namespace) -> int:
+    from ml4t_backtest.dashboard.command import view
+
+    try:
+        view(options.folder, options.port, browser=not options.no_browser)
+    except (ValueError, ImportError, FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(str(error)) from error
     return DONE
 
 
