@@ -40,6 +40,7 @@ __all__ = [
     "holds_result",
     "numbers",
     "plain_numbers",
+    "present_files",
     "read",
     "with_fields",
     "write",
@@ -255,6 +256,11 @@ def holds_result(folder: Path) -> bool:
     except (ValueError, OSError):
         return True  # a damaged result is one; reading it says what is wrong
     return any((folder / _FILES[name]).is_file() for name in ("trades", "equity"))
+
+
+def present_files(folder: Path) -> list[Path]:
+    """Return the files of a result that are in a folder, the manifest among them."""
+    return [folder / name for name in sorted(_ours()) if (folder / name).is_file()]
 
 
 def read(folder: Path) -> Saved:

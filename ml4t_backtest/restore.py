@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml4t_backtest.analytics.exposure import Exposure
 from ml4t_backtest.analytics.tables import ALERT_WORDS, FLOW_WORDS, ORDER_FIELDS, ORDER_WORDS, TRADE_WORDS
 from ml4t_backtest.frames import time_axis, time_series
 from ml4t_backtest.hints import did_you_mean, shortened
@@ -53,6 +54,7 @@ class Restored:
     times: IntArray
     equity: FloatArray
     cash: FloatArray
+    exposure: Exposure | None
     fills: Records
     orders: Records
     trades: Records
@@ -85,6 +87,7 @@ def restored(saved: Saved) -> Restored:
         times=times,
         equity=equity,
         cash=cash,
+        exposure=_exposure_of(frames.get("equity")),
         fills=fills,
         orders=_part(saved, "orders", order_dtype, assets, ORDER_WORDS),
         trades=trades,
@@ -172,6 +175,13 @@ def _equity_of(frame: pl.DataFrame | None) -> tuple[IntArray, FloatArray, FloatA
     times = time_axis(frame, "equity").nanoseconds.to_numpy()
     equity = _floats_of(frame, "equity")
     return times, equity, _floats_of(frame, "cash") if "cash" in frame.columns else np.full(len(times), math.nan)
+
+
+def _exposure_of(frame: pl.DataFrame | None) -> Exposure | None:
+    """Return the exposure of each bar, None for folders without it."""
+    if frame is None or not set(Exposure._fields) <= set(frame.columns):
+        return None
+    return Exposure(_floats_of(frame, "long"), _floats_of(frame, "short"), frame["num_positions"].to_numpy().astype(np.int64))
 
 
 def _floats_of(frame: pl.DataFrame, name: str) -> FloatArray:

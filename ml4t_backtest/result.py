@@ -233,11 +233,15 @@ class BacktestResult(StatisticsOfResult, PicturesOfResult, ExplainedResult, Stor
         the futures exchanges whose sessions start in the evening (CME, CBOT, NYMEX, COMEX). Raises ValueError for
         session_aligned=True without a calendar.
         """
+        sessions = self._sessions_for(calendar, session_aligned)
+        return self.to_daily_pnl(session_config=sessions)["return_pct"].alias("returns")
+
+    def _sessions_for(self, calendar: str | None, session_aligned: bool | None) -> SessionConfig | None:  # noqa: FBT001
+        """Return the sessions that are the days of `to_daily_returns`, None for dates."""
         name = calendar if calendar is not None else getattr(self.config, "calendar", None)
         if session_aligned is None:
             session_aligned = follows_sessions(name)
-        sessions = self._sessions_of(name) if session_aligned else None
-        return self.to_daily_pnl(session_config=sessions)["return_pct"].alias("returns")
+        return self._sessions_of(name) if session_aligned else None
 
     def _sessions_of(self, calendar: str | None) -> SessionConfig:
         from ml4t_backtest.calendar import get_calendar

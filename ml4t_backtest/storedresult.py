@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from ml4t_backtest.analytics.exposure import Exposure
     from ml4t_backtest.archive import Saved
     from ml4t_backtest.config import BacktestConfig
     from ml4t_backtest.contracts import ContractSpec
@@ -44,6 +45,7 @@ class StoredResult:
     _multipliers: FloatArray
     _limit_names: Sequence[str]
     _skipped_bars: int
+    _saved_exposure: Exposure | None
 
     def to_parquet(self, path: str | Path, include: Iterable[str] | None = None, compression: str = "zstd") -> dict[str, Path]:
         """Write the result to a folder and return the path of each part.
@@ -91,11 +93,18 @@ class StoredResult:
             return cast("Any", self).to_daily_pnl()
         frame: pl.DataFrame = getattr(self, f"to_{name}_dataframe")()
         if name == "equity":
-            return frame.with_columns(archive.exact_times(frame["timestamp"], self._times))
+            return frame.with_columns(archive.exact_times(frame["timestamp"], self._times), *self._exposure_columns())
         records = getattr(self, f"_{name.removeprefix('cash_')}")
         if name == "alerts":  # two limits may have one name
             return archive.with_fields(frame, records).with_columns(archive.numbers("limit_row", records["limit"]))
         return archive.with_fields(frame, records)
+
+    def _exposure_columns(self) -> list[pl.Series]:
+        """Return long, short and num_positions of every bar: they need prices, which a folder does not have."""
+        import polars as pl
+
+        exposure: Exposure = cast("Any", self)._exposed()
+        return [pl.Series(name, values) for name, values in exposure._asdict().items()]
 
     @classmethod
     def from_parquet(cls, path: str | Path) -> Self:
@@ -133,6 +142,7 @@ class StoredResult:
         self._flows, self._alerts, self._limit_names = run.flows, run.alerts, run.limit_names
         self._multipliers = run.multipliers
         self._initial_cash = run.initial_cash
+        self._saved_exposure = run.exposure
         self._skipped_bars = int(run.metrics.get("skipped_bars", 0.0))
         computed: dict[str, float] = cast("Any", self)._computed_metrics()
         self.metrics = {**computed, **run.metrics}

@@ -12,7 +12,7 @@ from tests.recipes import engine_of, run_block
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["storage.md"])
+@pytest.mark.parametrize("page", ["storage.md", "dashboard.md", "handover.md"])
 def test_the_listings_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     names = {"result": engine_of().run()}
@@ -21,6 +21,11 @@ def test_the_listings_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for block in blocks:
         run_block(block, names)
     printed = capsys.readouterr().out
+    if page == "dashboard.md":
+        assert printed.startswith("http://127.0.0.1:")
+    if page == "handover.md":
+        assert names["returns"].equals(names["result"].to_pyfolio().returns)
+        assert names["series"].index.tz is None
     if page == "storage.md":
         assert printed == "completed True\nTrue\n"
         assert names["again"].metrics == names["result"].metrics

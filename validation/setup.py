@@ -1,6 +1,6 @@
-"""Makes the environments of the frameworks: python validation/setup.py [FRAMEWORK ...], all without a name.
+"""Makes the environments of the frameworks, and of the libraries that read results: python validation/setup.py [NAME ...], all without a name.
 
-Each framework is installed from `requirements/FRAMEWORK.txt`, every version pinned, into `validation/.environments/FRAMEWORK`.
+Each is installed from `requirements/NAME.txt`, every version pinned, into `validation/.environments/NAME`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["FRAMEWORKS", "python_of"]
+__all__ = ["FRAMEWORKS", "READERS", "python_of"]
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = Path(os.environ.get("ML4T_VALIDATION_ENVIRONMENTS", HERE / ".environments"))
@@ -26,6 +26,8 @@ FRAMEWORKS = {
     "nautilus": "3.12",
     "ml4t": "3.12",
 }
+# Libraries that results are handed to, likewise; see handover.py.
+READERS = {"diagnostic": "3.12", "pyfolio": "3.12"}
 
 
 def python_of(framework: str) -> Path:
@@ -48,7 +50,7 @@ def make(framework: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"{framework}: installing into {folder}", flush=True)
-    subprocess.run([_interpreter(FRAMEWORKS[framework]), "-m", "venv", str(folder)], check=True)
+    subprocess.run([_interpreter({**FRAMEWORKS, **READERS}[framework]), "-m", "venv", str(folder)], check=True)
     install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run([*install, "-r", str(requirements)], check=True)
     made_from.write_text(wanted)
@@ -72,8 +74,10 @@ def _pyenv(version: str) -> list[str]:
 def main() -> None:
     """Make what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("frameworks", nargs="*", metavar="FRAMEWORK", choices=[*FRAMEWORKS, []], help=", ".join(FRAMEWORKS))
-    for framework in parser.parse_args().frameworks or FRAMEWORKS:
+    parser.add_argument(
+        "frameworks", nargs="*", metavar="NAME", choices=[*FRAMEWORKS, *READERS, []], help=", ".join([*FRAMEWORKS, *READERS])
+    )
+    for framework in parser.parse_args().frameworks or [*FRAMEWORKS, *READERS]:
         make(framework)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ml4t_backtest.panels import Panels
     from ml4t_kernels.dtypes import FloatArray, IntArray, Records
 
-__all__ = ["Exposure", "Holdings", "exposure_frame", "holdings_of", "measured", "splits_of", "turnover_frame"]
+__all__ = ["Exposure", "Holdings", "exposure_frame", "holdings_of", "measured", "splits_of", "turnover_frame", "values_at"]
 
 _BLOCK = 1 << 21  # cells that are worked on at a time
 
@@ -131,6 +131,21 @@ def measured(holdings: Holdings, close: FloatArray | None, rows: IntArray, multi
             long += np.sum(np.maximum(value, 0.0), axis=0)
             short += np.sum(np.minimum(value, 0.0), axis=0)
     return Exposure(long, short, number)
+
+
+def values_at(
+    holdings: Holdings, close: FloatArray, rows: IntArray, multipliers: FloatArray, bars: IntArray
+) -> tuple[IntArray, FloatArray]:
+    """Return the assets that were ever held and their values at some bars, float64[assets, bars] [money]; arguments as `measured`."""
+    traded = np.unique(holdings.assets)
+    values = np.zeros((len(traded), len(bars)))
+    step = max(1, _BLOCK // max(1, len(rows)))
+    for first in range(0, len(traded), step):
+        columns = traded[first : first + step]
+        held = _held(holdings, columns, len(rows))[:, bars]
+        marks = _marks(close, columns, rows, holdings.splits)[:, bars]
+        values[first : first + step] = np.where(held == 0.0, 0.0, held * marks * multipliers[columns, None])
+    return traded, values
 
 
 def _held(holdings: Holdings, columns: IntArray, bars: int) -> FloatArray:

@@ -34,6 +34,8 @@ _PAID_IN_FULL = (AccountType.CASH, AccountType.CRYPTO)
 class StatisticsOfResult:
     """The statistics of a run."""
 
+    _saved_exposure: Exposure | None = None
+
     if TYPE_CHECKING:
         config: BacktestConfig
         _panels: Panels
@@ -168,7 +170,7 @@ class StatisticsOfResult:
 
         Columns: timestamp, long, short (<= 0), gross (long - short), net (long + short) [money: quantity times last close times
         multiplier; of a future its notional], leverage (gross over account value; infinite on a value that is not positive),
-        num_positions (Int64). A result read from a folder has no prices: money and leverage
+        num_positions (Int64). A result read from a folder of an older version has neither prices nor exposure: money and leverage
         are null, unless it was a cash or crypto account that was never short, where the positions are account value less cash.
         """
         from ml4t_backtest.analytics.exposure import exposure_frame
@@ -176,7 +178,9 @@ class StatisticsOfResult:
         return exposure_frame(self._exposed(), self._times, self._equity, self._panels.zone)
 
     def _exposed(self) -> Exposure:
-        """Return the exposure of each bar as arrays."""
+        """Return the exposure of each bar as arrays, as it was saved where a result comes from a folder."""
+        if self._saved_exposure is not None:
+            return self._saved_exposure
         from ml4t_backtest.analytics.exposure import measured
 
         close = self._panels.prices.get("close")

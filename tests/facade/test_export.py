@@ -87,6 +87,7 @@ def assert_same(first: BacktestResult, second: BacktestResult) -> None:
         assert frames[0].equals(frames[1]), name
         assert frames[0].schema == frames[1].schema
     assert first.to_daily_pnl().equals(second.to_daily_pnl())
+    assert first.exposure().equals(second.exposure())
     assert first.equity.to_dict() == pytest.approx(second.equity.to_dict(), nan_ok=True)
 
 
