@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -94,14 +95,27 @@ def test_splits_convert_what_is_held(by_frame: bool, lots: bool) -> None:
     np.testing.assert_allclose(result.exposure()["net"].to_numpy(), net_by_cash(result), atol=1e-7)
 
 
-def saved(result: Any, folder: Any) -> BacktestResult:
-    result.to_parquet(folder / "run")
+def saved_before(result: Any, folder: Any) -> BacktestResult:
+    """Save a result as versions did that kept no exposure, and read it."""
+    paths = result.to_parquet(folder / "run")
+    pl.read_parquet(paths["equity"]).drop("long", "short", "num_positions").write_parquet(paths["equity"])
+    manifest = folder / "run" / "manifest.json"
+    values = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**values, "schema_version": 1, "files": list(values["files"])}))
     return BacktestResult.from_parquet(folder / "run")
+
+
+def test_exposure_is_saved(tmp_path: Any) -> None:
+    result = random_run(2, short=True)
+    result.to_parquet(tmp_path / "run")
+    loaded = BacktestResult.from_parquet(tmp_path / "run")
+    assert loaded.exposure().equals(result.exposure())
+    assert loaded.statistics["avg_leverage"] == result.statistics["avg_leverage"] > 0.0
 
 
 def test_without_prices_only_the_number_of_positions_is_known(tmp_path: Any) -> None:
     result = random_run(2, short=True)
-    loaded = saved(result, tmp_path)
+    loaded = saved_before(result, tmp_path)
     frame = loaded.exposure()
     assert frame["num_positions"].to_list() == result.exposure()["num_positions"].to_list()
     assert all(frame[name].null_count() == len(frame) for name in ("long", "short", "gross", "net", "leverage"))
@@ -114,7 +128,7 @@ def test_without_prices_only_the_number_of_positions_is_known(tmp_path: Any) -> 
 
 def test_without_prices_the_books_of_a_cash_account_say_what_was_held(tmp_path: Any) -> None:
     result = random_run(2)
-    known, loaded = result.exposure(), saved(result, tmp_path).exposure()
+    known, loaded = result.exposure(), saved_before(result, tmp_path).exposure()
     for name in ("long", "gross", "net", "leverage"):
         np.testing.assert_allclose(loaded[name].to_numpy(), known[name].to_numpy(), rtol=1e-9, atol=1e-9)
     assert loaded["short"].to_list() == [0.0] * 300
