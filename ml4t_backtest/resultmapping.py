@@ -28,6 +28,8 @@ class ResultMapping:
             return self.metrics[key]
         if key in _OBJECTS:
             return getattr(self, key)
+        if key in getattr(self, "statistics", ()):
+            raise KeyError(f"{key!r} is no metric but a statistic: result.statistics[{key!r}]")
         known = (*self.metrics, *_OBJECTS)
         raise KeyError(f"no metric {key!r}{did_you_mean(key, known)} Known: {', '.join(known)}")
 

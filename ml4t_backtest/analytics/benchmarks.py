@@ -134,7 +134,15 @@ def _per_bar(benchmark: Any, equity: FloatArray) -> Comparison:
     """Return one return per bar beside the run; that of the first bar is left out, as the run's own is."""
     import polars as pl
 
+    kind = getattr(getattr(benchmark, "index", None), "dtype", None)  # of the index of a pandas series
+    if kind is not None and getattr(kind, "kind", "O") not in "iu":
+        raise ValueError(
+            f"benchmark is a series over {type(benchmark.index).__name__} of {kind}, which is no time; make it one with pd.to_datetime"
+            " (periods: .to_timestamp()), or give the values alone"
+        )
     try:
+        if np.ndim(benchmark) == 0:
+            raise TypeError(f"{benchmark!r} is no row of numbers")  # noqa: TRY301 - the message below says what is
         numbers = pl.Series("return", np.asarray(benchmark, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise TypeError(

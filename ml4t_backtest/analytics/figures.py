@@ -11,6 +11,7 @@ import numpy as np
 
 from ml4t_backtest.analytics import ratios
 from ml4t_backtest.analytics.metrics import (
+    METRIC_NAMES,
     YEAR_NS,
     _calmar,
     _changes,
@@ -40,13 +41,9 @@ class Statistics(Mapping[str, float]):
     """
 
     def __init__(self, run: StatisticsOfResult, periods_per_year: float | None = None, risk_free_rate: float = 0.0) -> None:
-        if periods_per_year is not None and not (math.isfinite(periods_per_year) and periods_per_year > 0.0):
-            raise ValueError(f"periods_per_year was {periods_per_year!r}, expected a finite number > 0, or None for the bars of the run")
-        if not math.isfinite(risk_free_rate):
-            raise ValueError(f"risk_free_rate was {risk_free_rate!r}, expected a yearly rate as a fraction, such as 0.03")
         self.run = run
-        self.risk_free_rate = risk_free_rate
-        self._given = periods_per_year
+        self.risk_free_rate = ratios.checked_rate(risk_free_rate)
+        self._given = ratios.checked_periods(periods_per_year)
         self._known: dict[str, float] = {}
 
     def using(self, *, periods_per_year: float | None = None, risk_free_rate: float = 0.0) -> Statistics:
@@ -59,6 +56,8 @@ class Statistics(Mapping[str, float]):
     def __getitem__(self, name: str) -> float:
         if name not in self._known:
             if name not in _FIGURES:
+                if name in METRIC_NAMES:
+                    raise KeyError(f"{name!r} is no statistic but a metric: result[{name!r}]")
                 raise KeyError(f"no statistic {name!r}{did_you_mean(str(name), _FIGURES)} Known: {', '.join(_FIGURES)}")
             self._known[name] = float(_FIGURES[name](self))
         return self._known[name]

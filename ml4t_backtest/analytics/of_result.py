@@ -10,6 +10,7 @@ import numpy as np
 from ml4t_backtest.analytics.annualization import follows_sessions, get_annualization_factor
 from ml4t_backtest.analytics.figures import Statistics
 from ml4t_backtest.analytics.metrics import YEAR_NS, _changes
+from ml4t_backtest.analytics.ratios import checked_periods
 from ml4t_backtest.config import AccountType
 from ml4t_backtest.frames import time_series
 from ml4t_kernels.codes import TradeStatus
@@ -82,8 +83,9 @@ class StatisticsOfResult:
         """
         from ml4t_backtest.analytics.relative import relative_figures
 
+        given = checked_periods(periods_per_year)
         both = self._compared(benchmark)
-        per_year = self._pace(both.places) if periods_per_year is None else periods_per_year
+        per_year = self._pace(both.places) if given is None else given
         return relative_figures(both.returns, both.benchmark, per_year, risk_free_rate)
 
     def _compared(self, benchmark: Any) -> Comparison:
@@ -155,10 +157,11 @@ class StatisticsOfResult:
         """
         from ml4t_backtest.analytics.periods import rolling_frame, window_of
 
+        given = checked_periods(periods_per_year)
         both = None if benchmark is None else self._compared(benchmark)
         places = np.arange(len(self._times)) if both is None else both.places
         returns = _changes(self._equity) if both is None else both.returns
-        per_year = self._pace(places) if periods_per_year is None else periods_per_year
+        per_year = self._pace(places) if given is None else given
         stamps = time_series("timestamp", self._times[places[1:]], self._panels.zone)
         other = None if both is None else both.benchmark
         return rolling_frame(stamps, returns, other, window_of(window, len(returns), per_year), per_year)

@@ -14,6 +14,8 @@ import numpy as np
 from ml4t_backtest.analytics.metrics import PERIODS_PER_YEAR, Values, _finite, _spread, drawdowns
 
 __all__ = [
+    "checked_periods",
+    "checked_rate",
     "downside_deviation",
     "expected_shortfall",
     "gain_to_pain",
@@ -38,6 +40,22 @@ def over(gain: float, loss: float) -> float:
     if loss == 0.0:
         return math.copysign(math.inf, gain) if gain != 0.0 and not math.isnan(gain) else math.nan
     return gain / loss
+
+
+def checked_rate(rate: float) -> float:
+    """Return a yearly risk-free rate. Raises ValueError for what is no finite number."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not math.isfinite(rate):
+        raise ValueError(f"risk_free_rate was {rate!r}, expected a yearly rate as a fraction, such as 0.03")
+    return float(rate)
+
+
+def checked_periods(periods: float | None) -> float | None:
+    """Return periods per year, None for as many as there were. Raises ValueError for what is no finite number above 0."""
+    if periods is None:
+        return None
+    if isinstance(periods, bool) or not isinstance(periods, (int, float, np.number)) or not (math.isfinite(periods) and periods > 0.0):
+        raise ValueError(f"periods_per_year was {periods!r}, expected a finite number > 0, or None for those of the run")
+    return float(periods)
 
 
 # Shape and tails ---------------------------------------------------------------------------------------------------------

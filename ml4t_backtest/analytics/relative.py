@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml4t_backtest.analytics.metrics import Values, _finite, _per_period, _scale, _spread, annual_growth, drawdowns
-from ml4t_backtest.analytics.ratios import over
+from ml4t_backtest.analytics.ratios import checked_rate, over
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +29,7 @@ def relative_figures(returns: Values, benchmark: Values, periods_per_year: float
     if len(own) != len(other):
         raise ValueError(f"{len(own)} returns and {len(other)} of the benchmark, expected as many of each")
     scale = _scale(annualize=True, periods=periods_per_year)
-    free = _per_period(risk_free_rate, periods_per_year)
+    free = _per_period(checked_rate(risk_free_rate), periods_per_year)
     excess, market, active = own - free, other - free, own - other
     beta, correlation = _regression(excess, market)
     count = len(own)

@@ -180,6 +180,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "benchmark column 'timestamp' has a time zone, the run has none",
     ),
     "too few": (lambda: [0.0, 0.1], "benchmark has 2 returns, the run has 120 bars; give one per bar"),
+    "an index of dates": (
+        lambda: pd.Series([0.0] * BARS, index=pd.Index(closes()["timestamp"].dt.date().to_list(), dtype=object)),
+        "is a series over Index of object",
+    ),
+    "an index of periods": (
+        lambda: pd.Series([0.0] * BARS, index=pd.period_range("2021-01-01", periods=BARS)),
+        r"is a series over PeriodIndex of period\[D\], which is no time; make it one with pd.to_datetime",
+    ),
     "a table": (lambda: np.zeros((BARS, 2)), "benchmark had more than one number per bar"),
 }
 
@@ -194,13 +202,20 @@ def test_what_cannot_be_compared_is_refused(name: str) -> None:
 
 
 def test_what_is_no_benchmark_is_refused() -> None:
-    with pytest.raises(TypeError, match="benchmark was a object, expected the name of an asset, a frame"):
-        run().relative_to(object())
+    for nothing in (object(), None, 5, {"SPY": 1.0}, ["SPY"] * BARS):
+        with pytest.raises(TypeError, match="benchmark was a .*, expected the name of an asset, a frame"):
+            run().relative_to(nothing)
     one = made(PRICES.filter(pl.col("timestamp") == START), lambda bar, data, broker: None)
     with pytest.raises(ValueError, match="the run has 1 bars in common with the benchmark"):
         one.relative_to("A")
-    with pytest.raises(ValueError, match="periods_per_year was -1"):
-        run().relative_to("A", periods_per_year=-1)
+    for bad in (-1, 0, math.inf, "252", True):
+        with pytest.raises(ValueError, match="periods_per_year was .*, expected a finite number > 0"):
+            run().relative_to("A", periods_per_year=bad)
+        with pytest.raises(ValueError, match="periods_per_year was"):
+            run().rolling(10, periods_per_year=bad)
+    for bad in (math.nan, "3 %", None):
+        with pytest.raises(ValueError, match="risk_free_rate was .*, expected a yearly rate"):
+            run().relative_to("A", bad)
 
 
 def test_an_asset_counts_from_its_first_price() -> None:

@@ -35,6 +35,10 @@ def test_it_is_a_mapping() -> None:
     assert repr(figures).splitlines()[0].split()[0] == "cagr"
     with pytest.raises(KeyError, match="no statistic 'omgea'; did you mean 'omega'"):
         figures["omgea"]
+    with pytest.raises(KeyError, match=r"'win_rate' is no statistic but a metric: result\['win_rate'\]"):
+        figures["win_rate"]
+    with pytest.raises(KeyError, match=r"'omega' is no metric but a statistic: result.statistics\['omega'\]"):
+        result["omega"]
 
 
 def test_nothing_is_computed_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +61,7 @@ def test_a_rate_and_other_periods() -> None:
     assert other["omega"] == result.statistics["omega"]
     assert result.statistics.using()["sharpe"] == result["sharpe"]
     assert other["ulcer_performance"] == pytest.approx((result["cagr"] - 0.03) / other["ulcer_index"])
-    for bad in ({"periods_per_year": 0}, {"periods_per_year": math.nan}, {"risk_free_rate": math.inf}):
+    for bad in ({"periods_per_year": 0}, {"periods_per_year": math.nan}, {"risk_free_rate": math.inf}, {"risk_free_rate": "3 %"}):
         with pytest.raises(ValueError, match=f"{next(iter(bad))} was"):
             result.statistics.using(**bad)
 
