@@ -78,6 +78,7 @@ class BacktestResult(StatisticsOfResult, PicturesOfResult, ExplainedResult, Stor
         self._multipliers: FloatArray = store.multipliers
         self._flows: Records = store.used_flows()
         self._alerts: Records = store.used_alerts()
+        self._rules: Records = store.terms.rules  # for `explain`
         self._events: Records = store.terms.events
         self._limit_names = tuple(limit_names)
         self._skipped_bars = skipped_bars

@@ -66,7 +66,7 @@ def held_step(result: BacktestResult, row: Any) -> Step:
         place = None if moves is None or first is None or last is None else _place(moves, name, move, first, last, row)
         when = None if place is None else panels.timestamps[place]
         values[f"{name}_bar"], values[f"{name}_time"] = place, when
-        lines.append(f"{what} {move:+.4%}" + (f" on {when} (bar {place})" if when is not None else ""))
+        lines.append(f"{what} " + ("none" if move == 0.0 else f"{move:+.4%}" + (f" on {when} (bar {place})" if when is not None else "")))
     if moves is not None and first is not None and last is not None:
         words, marks = _extremes(panels, column, first, last)
         lines.append(words)
@@ -89,12 +89,12 @@ def _moves(result: BacktestResult, row: Any, first: int, last: int) -> dict[str,
 
 def _place(moves: dict[str, Any], name: str, move: float, first: int, last: int, row: Any) -> int | None:
     """Return the bar on which an excursion was reached: one before the exit, the exit itself, or None where it is not known."""
+    if move == 0.0:
+        return None
     found = np.flatnonzero(moves[name][: last - first] == move)
     if len(found):
         return first + int(found[0])
-    if move == row["pnl_percent"]:
-        return last
-    return first if move == 0.0 else None
+    return last if move == row["pnl_percent"] else None
 
 
 def water_mark(result: BacktestResult, row: Any, entry: Any, until: int) -> float | None:
@@ -129,5 +129,5 @@ def _extremes(panels: Panels, column: int, first: int, last: int) -> tuple[str, 
         return "no prices", {}
     top, bottom = first + int(np.nanargmax(high)), first + int(np.nanargmin(low))
     marks = {"highest": float(high[top - first]), "highest_bar": top, "lowest": float(low[bottom - first]), "lowest_bar": bottom}
-    words = f"prices from {number_text(marks['lowest'])} (bar {bottom}) to {number_text(marks['highest'])} (bar {top})"
+    words = f"prices of its bars from {number_text(marks['lowest'])} (bar {bottom}) to {number_text(marks['highest'])} (bar {top})"
     return words, marks

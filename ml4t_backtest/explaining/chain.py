@@ -12,7 +12,9 @@ from ml4t_backtest.explaining.arithmetic import profit_lines
 from ml4t_backtest.explaining.bars import bar_of, bar_values, bar_words, held_step, water_mark
 from ml4t_backtest.explaining.explanation import Explanation, Step, number_text
 from ml4t_backtest.explaining.finding import number_of
+from ml4t_backtest.explaining.levels import rule_words
 from ml4t_backtest.explaining.shares import play
+from ml4t_backtest.records import trades_of
 
 if TYPE_CHECKING:
     from ml4t_backtest.explaining.shares import Played
@@ -35,7 +37,7 @@ def explained(result: Any, trade: Any) -> Explanation:
     run = cast("BacktestResult", result)
     number = number_of(run, trade)
     row = run._trades[number]
-    chosen = run.trades[number]
+    (chosen,) = trades_of(run._trades[number : number + 1], run._panels)
     played = play(run, row)
     entry_order, exit_order = _order(run, int(row["entry_order"])), _order(run, int(row["exit_order"]))
     steps = [] if entry_order is None else [_decision(run, entry_order, "entry decided")]
@@ -43,7 +45,7 @@ def explained(result: Any, trade: Any) -> Explanation:
     steps.append(held_step(run, row))
     if exit_order is not None:
         decided = _decision(run, exit_order, "exit decided")
-        steps.append(_with_level(run, row, played, decided) if exit_order["rule"] else decided)
+        steps.append(_with_level(run, row, played, (entry_order, exit_order), decided) if exit_order["rule"] else decided)
     steps.append(_exit(run, row, played))
     return Explanation(chosen, number, tuple(steps), profit_lines(row, played), tuple(_missing(run, row, played)))
 
@@ -97,7 +99,7 @@ def _decision(result: BacktestResult, order: Any, name: str) -> Step:
     return Step(name, when, bar, (*bar_words(seen), *lines), {**values, "bar_prices": seen})
 
 
-def _with_level(result: BacktestResult, row: Any, played: Played, step: Step) -> Step:
+def _with_level(result: BacktestResult, row: Any, played: Played, orders: tuple[Any, Any], step: Step) -> Step:
     """Return the step of a rule's exit with where its price was, seen from the entry price and from the water mark."""
     values, lines = dict(step.values), list(step.lines)
     entry, price = float(row["entry_price"]), values.get("rule_price")
@@ -109,6 +111,10 @@ def _with_level(result: BacktestResult, row: Any, played: Played, step: Step) ->
         lines.append(
             f"{'highest' if row['quantity'] > 0.0 else 'lowest'} price of the rules before this bar (water mark): {number_text(mark)}"
         )
+    rule = rule_words(result, row, orders, mark)
+    if rule is not None:
+        lines.append(rule[0])
+        values |= rule[1]
     if price is not None:
         seen = values["bar_prices"]
         places = [f"{price / one - 1.0:+.4%} from the {name}" for name, one in (("entry", entry), ("water mark", mark)) if one]
@@ -185,6 +191,6 @@ def _missing(result: BacktestResult, row: Any, played: Played) -> list[str]:
     elif not played.whole:
         texts.append("the fills of a position whose quantity a split changed do not add up to it")
     order = _order(result, int(row["exit_order"]))
-    if order is not None and order["rule"]:
-        texts.append("the settings of the position rule: a result holds the price at which it made the exit, not the rule")
+    if order is not None and order["rule"] and getattr(result, "_rules", None) is None:
+        texts.append("the settings of the position rule: they are not saved, only the price at which it made the exit")
     return texts

@@ -71,7 +71,8 @@ class LookaheadReport(CheckReport):
         super().__init__(label, runs, rows, notes)
         self.cuts = tuple(cuts)
         self._zone = zone
-        self._clean = f"nothing that was decided up to one of {len(self.cuts)} bars changed with what came after it"
+        count = "one bar" if len(self.cuts) == 1 else f"any of {len(self.cuts)} bars"
+        self._clean = f"nothing that was decided up to {count} changed with what came after"
 
     @cached_property
     def leaks(self) -> pl.DataFrame:
@@ -286,11 +287,12 @@ def _notes(plan: _Plan, own: Sequence[Place], outside: Sequence[Place]) -> list[
 
 
 def _chosen_cuts(bars: int, busy: Any, count: int, rng: Any) -> list[int]:
-    """Return bars to end the known part with: the last but one, the first, and random ones, every other one with orders."""
-    made = [bars - 2, 0][:count]
+    """Return bars to end the known part with: some with orders, the last but one and the first, and random ones."""
+    made: list[int] = []
+    ends = [0, bars - 2]
     pools = [list(rng.permutation(np.unique(busy[busy < bars - 1]))), list(rng.permutation(bars - 1))]
     while len(set(made)) < min(count, bars - 1) and any(pools):
-        for pool in pools:
+        for pool in (pools[0], ends, pools[1]):
             while pool and len(set(made)) < count:
                 bar = int(pool.pop())
                 if bar not in made:

@@ -81,7 +81,10 @@ def test_the_chain_is_that_of_the_ledger() -> None:
         assert "mean" in steps["left"]["bar_prices"]["signals"]
         (fill,) = steps["entered"]["fills"]
         assert fill["price_before_slippage"] == pytest.approx(steps["entered"]["bar_prices"]["open"], rel=1e-12)
-        assert steps["exit decided"]["rule_price"] <= trade.entry_price * 0.98 * (1 + 1e-12)
+        decided = steps["exit decided"]
+        assert (decided["rule"], decided["threshold"]) == ("StopLoss", 0.02)
+        assert decided["level"] == trade.entry_price * (1.0 - 0.02)
+        assert decided["rule_price"] == min(decided["level"], decided["bar_prices"]["open"])
         assert steps["left"]["fill"]["price"] == trade.exit_price
         held = steps["held"]
         assert (held["mfe"], held["mae"]) == (trade.mfe, trade.mae)
@@ -105,6 +108,8 @@ def test_water_marks_are_those_that_the_rules_saw(initial: str, source: str) -> 
         high, _ = strategy.marks[trade.asset, FEED.panels.timestamps[bar - 1]]
         between = FEED.panels.prices["close" if source == "close" else "high"][bar - 1, FEED.assets.index(trade.asset)]
         assert decided.values["water_mark"] == max(high, between)
+        assert decided.values["level"] == decided.values["water_mark"] * (1.0 - 0.03)
+        assert decided.values["rule_price"] == min(decided.values["level"], decided.values["bar_prices"]["open"])
         seen += 1
     assert seen
 
@@ -174,6 +179,7 @@ def test_a_loaded_result_says_what_it_lacks(tmp_path: Path) -> None:
     assert there.arithmetic == here.arithmetic
     assert [step.name for step in there.steps] == [step.name for step in here.steps]
     assert any("prices and signals" in text for text in there.missing)
+    assert not here.missing
     assert total(few.explain(0)) == result.trades[0].pnl
     assert any("orders:" in text for text in few.explain(0).missing)
 
