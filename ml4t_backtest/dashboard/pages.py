@@ -110,7 +110,7 @@ def _figures(entry: Entry) -> list[Any]:
 
 
 def _tone(name: str, metrics: Any) -> str:
-    signed = name in {"total_return_pct", "cagr", "sharpe", "sortino"}
+    signed = name in {"total_return_pct", "cagr", "sharpe"}
     return "" if not signed or not metrics.get(name) else ("gain" if metrics[name] > 0.0 else "loss")
 
 
@@ -197,7 +197,7 @@ def _graph(figure: Any) -> Any:
 def _pairs(rows: Iterable[tuple[str, str]]) -> Any:
     from dash import html
 
-    return _table([], [html.Tr([html.Td(name, className="name"), html.Td(value)]) for name, value in rows])
+    return html.Div(_table([], [html.Tr([html.Td(name, className="name"), html.Td(value)]) for name, value in rows]), className="pairs")
 
 
 def _settings(loaded: Loaded) -> list[Any]:

@@ -17,7 +17,6 @@ HEADLINES: tuple[tuple[str, str, str], ...] = (
     ("Return p.a.", "cagr", "{:+,.2%}"),
     ("Max drawdown", "max_drawdown_pct", "{:,.2f} %"),
     ("Sharpe", "sharpe", "{:.2f}"),
-    ("Sortino", "sortino", "{:.2f}"),
     ("Trades", "num_trades", "{:,.0f}"),
     ("Win rate", "win_rate", "{:.1%}"),
     ("Profit factor", "profit_factor", "{:.2f}"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,16 @@ from ml4t.diagnostic.evaluation import TradeAnalysis
 from ml4t.diagnostic.integration import TradeRecord
 
 from ml4t_backtest import BacktestResult
+from tests.recipes import RECIPES, engine_of, run_block, signal_frame, usual_names
 from validation.readers.handing_over import compare, sample_run
+
+
+def play_recipes() -> None:
+    """Run what docs/cookbook.md shows of this package, as printed there."""
+    for heading in ("Portfolio analysis", "Trade analysis", "Features at trades"):
+        with redirect_stdout(StringIO()):
+            run_block(RECIPES[heading], {**usual_names(), "result": engine_of().run(), "signals_df": signal_frame()})
+        print(f"ml4t-diagnostic: the recipe {heading!r} runs")
 
 
 def main() -> None:
@@ -24,6 +35,7 @@ def main() -> None:
         page = result.to_tearsheet(output_path="tear.html")
         assert Path("tear.html").stat().st_size > 10_000
         assert "<html" in page.lower()
+        play_recipes()
     daily = result.to_daily_returns().to_numpy()
     sharpe = daily.mean() / daily.std(ddof=1) * np.sqrt(252)
     figures = []
