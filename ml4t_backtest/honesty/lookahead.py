@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +100,7 @@ class _Plan:
     known: tuple[str, ...]
     show: Any
     runs: int = 0
+    left_out: dict[str, list[int]] = field(default_factory=dict)  # bars by what was raised when a strategy was made for them
 
     def run(self, feed: DataFeed, cuts: Iterable[int] = (), change: Callable[[Any], Any] | None = None, places: str = "") -> Trace:
         """Run the strategy on a feed. change: of data that the strategy holds at `places`: its own, outside, one by name, or all."""
@@ -197,7 +198,9 @@ def check_lookahead(  # noqa: PLR0913 - what there is to say about a check
     if cuts is None:
         cuts = _chosen_cuts(feed.n_bars, np.zeros(0, dtype=np.int64), max(runs - 2, 1), rng)
     if signals is not None:
-        found += leaking_signals(signals, prices, feed, cuts, tolerance)
+        leaks, problems = leaking_signals(signals, prices, feed, cuts, tolerance)
+        found += leaks
+        notes += [_left_out("signals could not be made", error, bars) for error, bars in problems.items()]
     elif feed.panels.signals:
         notes.append("how the signal columns were made cannot be seen from here; give signals=make_signals to test that, too")
     found += published_ahead(feed)
@@ -238,19 +241,28 @@ def _search(plan: _Plan, cuts: list[int] | None, runs: int, rng: Any) -> tuple[l
 def _compare(plan: _Plan, full: Trace, bar: int, source: str, column: str | None) -> Difference | None:
     """Return the first difference up to a bar to a run with another future of one source."""
     panels = plan.feed.panels
-    if source == "end of the data":
-        other = plan.run(cut_feed(plan.feed, bar), [bar], lambda value: cut_data(value, panels, bar))
-    elif column is not None and source in (_OWN, _OUTSIDE):
-        other = plan.run(plan.feed, [bar], lambda value: cut_data(value, panels, bar), column)
-    elif source in (_OWN, _OUTSIDE):
-        other = plan.run(plan.feed, [bar], lambda value: turned_data(value, panels, bar), source)
-    else:
-        other = plan.run(turned_feed(plan.feed, bar, source, column), [bar])
+    try:
+        other = _other_run(plan, bar, source, column)
+    except Exception as error:  # noqa: BLE001 - of the function that makes the strategy: nothing was decided
+        plan.left_out.setdefault(f"{type(error).__name__}: {error}", []).append(bar)
+        return None
     last = int(np.searchsorted(full.panels.times, panels.times[bar], side="right")) - 1
     if other.error is not None and other.error_bar < last:
         return first_difference(full, other, other.error_bar) if last >= 0 else None
     until = comparable_until(full, other, last)
     return None if until < 0 else first_difference(full, other, until)
+
+
+def _other_run(plan: _Plan, bar: int, source: str, column: str | None) -> Trace:
+    """Return a run with another future of one source after a bar."""
+    panels = plan.feed.panels
+    if source == "end of the data":
+        return plan.run(cut_feed(plan.feed, bar), [bar], lambda value: cut_data(value, panels, bar))
+    if column is not None and source in (_OWN, _OUTSIDE):
+        return plan.run(plan.feed, [bar], lambda value: cut_data(value, panels, bar), column)
+    if source in (_OWN, _OUTSIDE):
+        return plan.run(plan.feed, [bar], lambda value: turned_data(value, panels, bar), source)
+    return plan.run(turned_feed(plan.feed, bar, source, column), [bar])
 
 
 def _named(plan: _Plan, full: Trace, bar: int, source: str, difference: Difference) -> list[tuple[str, str | None, Difference]]:
@@ -270,7 +282,7 @@ def _named(plan: _Plan, full: Trace, bar: int, source: str, difference: Differen
 
 
 def _notes(plan: _Plan, own: Sequence[Place], outside: Sequence[Place]) -> list[str]:
-    notes = []
+    notes = [_left_out("the strategy could not be made", error, bars) for error, bars in plan.left_out.items()]
     if own or outside:
         names = ", ".join(dict.fromkeys(place.name for place in (*own, *outside)))
         notes.append(
@@ -284,6 +296,10 @@ def _notes(plan: _Plan, own: Sequence[Place], outside: Sequence[Place]) -> list[
         )
     notes += [doubt for doubt in plan.config.validate(warn=False) if "look-ahead" in doubt and not plan.config.looks_ahead]
     return notes
+
+
+def _left_out(what: str, error: str, bars: Sequence[int]) -> str:
+    return f"{what} with another future after bar {', '.join(map(str, sorted(set(bars))))}, which was left out ({error})"
 
 
 def _chosen_cuts(bars: int, busy: Any, count: int, rng: Any) -> list[int]:

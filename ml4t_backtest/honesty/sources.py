@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml4t_backtest.frames import entity_column, read_frame, time_axis, time_series
+from ml4t_backtest.frames import TIMESTAMP, entity_column, read_frame, time_axis, time_series
 from ml4t_backtest.hints import shortened
 from ml4t_backtest.honesty.bytime import cut_data
 
@@ -56,14 +56,22 @@ def made_signals(function: Callable[[Any], FrameLike], prices: Any, role: str) -
 
 def leaking_signals(
     function: Callable[[Any], FrameLike], prices: FrameLike | None, feed: DataFeed, cuts: Sequence[int], tolerance: float
-) -> list[dict[str, Any]]:
-    """Return a row per column of signals with values that are others when only the prices up to then are there, the earliest each."""
+) -> tuple[list[dict[str, Any]], dict[str, list[int]]]:
+    """Return a row per column of signals with values that are others when only the prices up to then are there, the earliest each.
+
+    And the bars whose prices alone the function could not take, by what it raised.
+    """
     panels = feed.panels
     whole = price_frame(panels) if prices is None else known_frame(prices)
     full, entity = made_signals(function, whole, "signals")
     found: dict[str, dict[str, Any]] = {}
+    problems: dict[str, list[int]] = {}
     for bar in cuts:
-        part, _ = made_signals(function, cut_data(whole, panels, bar), "signals")
+        try:
+            part, _ = made_signals(function, cut_data(whole, panels, bar), "signals")
+        except Exception as error:  # noqa: BLE001 - a model may need more rows than there are
+            problems.setdefault(f"{type(error).__name__}: {error}", []).append(bar)
+            continue
         last = int(panels.times[bar])
         for difference in _differences(full, part, last, tolerance, entity):
             column, time = difference["column"], difference.pop("time")
@@ -72,12 +80,21 @@ def leaking_signals(
                 when = panels.timestamps[place] if place < panels.bars and panels.times[place] == time else None
                 since = panels.timestamps[bar + 1]
                 found[column] = {**difference, "time": time, "bar": place, "timestamp": when, "future_from": since}
-    return [{"source": "signals function", "what": "value", "field": name, "order_id": None, **row} for name, row in found.items()]
+    return [
+        {"source": "signals function", "what": "value", "field": name, "order_id": None, **row} for name, row in found.items()
+    ], problems
 
 
 def known_frame(prices: FrameLike) -> Any:
-    """Return the frame of the user in its own kind, read where it is a path."""
-    return read_frame(prices, "prices") if type(prices).__module__.split(".")[0] not in ("pandas", "polars") else prices
+    """Return the frame of the user in its own kind, read where it is a path. Raises ValueError for one without times."""
+    frame: Any = read_frame(prices, "prices") if type(prices).__module__.split(".")[0] not in ("pandas", "polars") else prices
+    names = frame.collect_schema().names() if hasattr(frame, "collect_schema") else list(frame.columns)
+    by_index = "datetime" in str(getattr(getattr(frame, "index", None), "dtype", ""))
+    if TIMESTAMP not in names and not by_index:
+        raise ValueError(
+            f"prices has no column 'timestamp', only {shortened(map(str, names))}; signals are made of the prices up to a time"
+        )
+    return frame
 
 
 def _differences(full: pl.DataFrame, part: pl.DataFrame, last: int, tolerance: float, entity: str) -> Iterator[dict[str, Any]]:

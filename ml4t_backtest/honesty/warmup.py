@@ -43,6 +43,9 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
+_NOTHING: dict[str, Any] = {"source": "orders", "agrees": False, "largest_difference": float("nan"), "timestamp": None, "asset": None}
+
+
 class WarmupReport(CheckReport):
     """What `check_warmup` found. True when the decisions settle.
 
@@ -196,7 +199,7 @@ def _tried(run: Callable[[int], Trace], lengths: Sequence[int], begin: int, tole
     if full.error is not None:
         full.error.add_note(f"orders before bar {begin}, on which trading begins in this check, are declined: they return None")
         raise full.error
-    rows = {bars: _row(full, run(bars), bars, begin, tolerance) for bars in lengths}
+    rows = {bars: _row_of(full, run, bars, begin, tolerance) for bars in lengths}
     while refine:
         ordered = sorted(rows)
         settled = _settled([rows[bars] for bars in ordered])
@@ -204,8 +207,17 @@ def _tried(run: Callable[[int], Trace], lengths: Sequence[int], begin: int, tole
         if settled is None or not below or settled - below[-1] == 1:
             break
         middle = (below[-1] + settled) // 2
-        rows[middle] = _row(full, run(middle), middle, begin, tolerance)
+        rows[middle] = _row_of(full, run, middle, begin, tolerance)
     return [rows[bars] for bars in sorted(rows)]
+
+
+def _row_of(full: Trace, run: Callable[[int], Trace], bars: int, begin: int, tolerance: float) -> dict[str, Any]:
+    """Return the row of a length of history; of one with which the strategy cannot be made, too."""
+    try:
+        return _row(full, run(bars), bars, begin, tolerance)
+    except Exception as error:  # noqa: BLE001 - of the function that makes the strategy
+        texts = {"field": "raised", "expected": "nothing", "found": f"{type(error).__name__}: {error}"}
+        return {**_NOTHING, "history": bars, "bar": begin, "what": "exception", **texts}
 
 
 def _row(full: Trace, part: Trace, bars: int, begin: int, tolerance: float) -> dict[str, Any]:
@@ -244,7 +256,11 @@ def _signal_rows(
     keys = ["_asset", "_time"]
     rows = []
     for bars in lengths:
-        part, _ = made_signals(function, begun_at(whole, feed.panels, begin - bars), "signals")
+        try:
+            part, _ = made_signals(function, begun_at(whole, feed.panels, begin - bars), "signals")
+        except Exception as error:
+            error.add_note(f"raised with {bars} bars of history before bar {begin}; name longer ones in history=[...]")
+            raise
         both = full.filter(pl.col("_time") >= first).join(part, on=keys, how="left", suffix="_part").sort("_time")
         for name in (one for one in full.columns if one not in (*keys, entity, "timestamp")):
             here, there = both[name], both[f"{name}_part"]
