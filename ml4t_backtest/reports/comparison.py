@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare"]
 
+_CELL = "text-align:right;white-space:nowrap;padding-left:1em"
 _LEAST_DAYS = 3  # two points always lie on a line
 PLOTS = ("equity", "drawdown", "correlation")
 _TAKEN = ("metric", "date", "name")  # columns of the frames
@@ -122,10 +123,10 @@ class Comparison:
         return written(page_of(self, title), target)
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th style='text-align:right'>{escape(one.label)}</th>" for one in SHORT)
+        heads = "".join(f"<th style='{_CELL}'>{escape(one.label)}</th>" for one in SHORT)
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            + "".join(f"<td style='text-align:right'>{escape(headline_text(one, result.metrics))}</td>" for one in SHORT)
+            + "".join(f"<td style='{_CELL}'>{escape(headline_text(one, result.metrics))}</td>" for one in SHORT)
             + "</tr>"
             for name, result in self.results.items()
         )

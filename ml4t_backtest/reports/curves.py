@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml4t_backtest.reports.palette import GAIN, INK, LINES, LOSS, LOSS_FILL, MUTED, SCALE, figure, graphs, subplots
+from ml4t_backtest.reports.palette import GAIN, LINES, LOSS, LOSS_FILL, MUTED, SCALE, figure, graphs, subplots
 from ml4t_backtest.reports.wording import drawn_text, percent, stamps, tenths, worded
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _flat(column: pl.Series) -> list[float] | None:
 
 def growth(series: Mapping[str, pl.DataFrame], form: str, *, log: bool = False, title: str = "") -> Any:
     """Return the lines of several runs in one panel. series: by name, frames of timestamp and value. form: of numbers."""
-    made = figure(400, title=title, hovermode="closest", showlegend=True)
+    made = figure(380 + 8 * len(series), title=title, hovermode="closest", showlegend=True)
     for number, (name, frame) in enumerate(series.items()):
         color, dash = LINES[number % len(LINES)], _DASHES[number // len(LINES) % len(_DASHES)]
         times = stamps(frame["timestamp"])
@@ -120,7 +120,7 @@ def exposure(frame: pl.DataFrame, *, title: str = "") -> Any:
     made = subplots((0.7, 0.3), 380, title=title, hovermode="x unified")
     times = stamps(frame["timestamp"])
     shorts = bool((frame["short"] < 0.0).any())
-    kinds = (("long", "Long", GAIN), ("short", "Short", LOSS), ("net", "Net", INK)) if shorts else (("long", "Long", GAIN),)
+    kinds = (("net", "Net", MUTED), ("long", "Long", GAIN), ("short", "Short", LOSS)) if shorts else (("long", "Long", GAIN),)
     for column, label, color in kinds:
         made.add_trace(line(times, frame[column], label, color, hovertemplate="%{y:.1%}", line_shape="hv"), row=1, col=1)
     made.add_trace(line(times, frame["num_positions"], "Positions", MUTED, showlegend=False, line_shape="hv"), row=2, col=1)

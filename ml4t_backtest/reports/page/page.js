@@ -35,6 +35,10 @@
     if (narrow) {
       layout.margin = { ...layout.margin, l: 30, r: 8 };
     }
+    // names that stand below each other take room from the lines
+    const names = layout.showlegend ? data.length : 0;
+    layout.height += narrow && names > 3 ? 19 * (names - 2) : 0;
+    node.style.height = layout.height + "px";
     Plotly.react(node, data, layout, {
       responsive: true,
       displaylogo: false,
