@@ -159,8 +159,8 @@ def _exposure(result: BacktestResult) -> Section:
         return Section("exposure", title, empty=_NO_BARS, wide=True)
     shown = thinned(frame, frame.columns[1:], MOST_POINTS)
     note = thinning_note(shown.height, frame.height)
-    if not len(result._panels.prices):
-        note = f"Only the number of positions: this result was read from a folder, which holds no prices. {note}".strip()
+    if frame["long"].is_null().all() and (result._equity > 0.0).any():
+        note = f"Only the number of positions: this result was read from a folder, which holds neither prices nor exposure. {note}".strip()
     return Section("exposure", title, chart=curves.exposure(shown), note=note, wide=True)
 
 
