@@ -182,8 +182,10 @@ class StatisticsOfResult:
 
     def _exposed(self) -> Exposure:
         """Return the exposure of each bar as arrays, as it was saved where a result comes from a folder."""
-        if self._saved_exposure is not None:
-            return self._saved_exposure
+        return self._measured_exposure if self._saved_exposure is None else self._saved_exposure
+
+    @cached_property
+    def _measured_exposure(self) -> Exposure:
         from ml4t_backtest.analytics.exposure import measured
 
         close = self._panels.prices.get("close")

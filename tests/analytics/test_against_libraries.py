@@ -16,6 +16,7 @@ from ml4t_backtest.analytics.metrics import max_drawdown, sharpe_ratio, volatili
 from ml4t_backtest.analytics.periods import drawdown_frame, rolling_frame
 from ml4t_backtest.analytics.relative import relative_figures
 from ml4t_backtest.frames import time_series
+from tests.analytics.runs import random_run
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what the libraries do on import
@@ -117,6 +118,18 @@ def test_captures_are_of_mean_growth_per_period(pair: tuple[Any, Any]) -> None:
     # empyrical raises both means to the power of the periods in a year before it divides
     own, other = ((1.0 + empyrical.annual_return(row[market > 0.0], annualization=1)) ** 252 - 1.0 for row in (returns, market))
     assert own / other == pytest.approx(empyrical.up_capture(returns, market), rel=1e-10)
+
+
+def test_months_and_years_of_a_run() -> None:
+    result = random_run(8, bars=500)
+    daily = result.to_daily_returns().to_numpy()
+    returns = pd.Series(daily, index=pd.to_datetime(result.to_daily_pnl()["date"].to_numpy()))
+    for frame, name in ((result.monthly_returns(), "monthly"), (result.yearly_returns(), "yearly")):
+        theirs = empyrical.aggregate_returns(returns, name)
+        np.testing.assert_allclose(frame["return"].to_numpy(), theirs.to_numpy(), rtol=1e-12, atol=1e-14)
+    table = quantstats.monthly_returns(returns, eoy=False).to_numpy().ravel()
+    first = result.monthly_returns()["return"].to_numpy()
+    np.testing.assert_allclose(table[: len(first)], first, rtol=1e-12, atol=1e-14)
 
 
 def test_moving_windows(pair: tuple[Any, Any]) -> None:
