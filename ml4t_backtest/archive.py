@@ -22,7 +22,7 @@ from ml4t_backtest import manifest as manifests
 from ml4t_backtest.analytics.tables import TIME_FIELDS
 from ml4t_backtest.frames import read_frame
 from ml4t_backtest.hints import did_you_mean
-from ml4t_backtest.manifest import MANIFEST, check_files, is_ours, listed, read_json, read_manifest
+from ml4t_backtest.manifest import FILES, MANIFEST, PARTS, check_files, is_ours, listed, read_json, read_manifest
 from ml4t_backtest.wholefiles import beside, naming, sync_folder, write_synced, write_whole
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ __all__ = [
     "write",
 ]
 
-PARTS = ("trades", "equity", "daily_pnl", "fills", "orders", "cash_flows", "alerts", "metrics", "config")
-_FILES = {**{name: f"{name}.parquet" for name in PARTS[:7]}, "metrics": "metrics.json", "config": "config.yaml"}
 _GENERAL = {"config.yaml", MANIFEST}  # names that files of other programs have, too
 _STAGE = "ml4t-saving"  # where the files of a save wait inside a folder that others use
 _COMPRESSIONS = ("lz4", "uncompressed", "snappy", "gzip", "brotli", "zstd")
@@ -112,13 +110,13 @@ def write(path: str | Path, parts: Mapping[str, Any], facts: Mapping[str, Any], 
                 _move_in(made, folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
-    return {name: target / _FILES[name] for name in parts}
+    return {name: target / FILES[name] for name in parts}
 
 
 def _fill(made: Path, parts: Mapping[str, Any], facts: Mapping[str, Any], compression: Any) -> None:
     for name, value in parts.items():
-        write_synced(made / _FILES[name], _writer(name, value, compression))
-    text = manifests.header(facts, [made / _FILES[name] for name in parts])
+        write_synced(made / FILES[name], _writer(name, value, compression))
+    text = manifests.header(facts, [made / FILES[name] for name in parts])
     write_synced(made / MANIFEST, lambda file: file.write(text.encode() + b"\n"))
     sync_folder(made)
 
@@ -139,7 +137,7 @@ def _writer(name: str, value: Any, compression: Any) -> Any:
 
 
 def _ours() -> set[str]:
-    return {*_FILES.values(), MANIFEST}
+    return {*FILES.values(), MANIFEST}
 
 
 def _refuse_files_of_others(folder: Path, shown: str | Path) -> None:
@@ -255,7 +253,7 @@ def holds_result(folder: Path) -> bool:
             return True
     except (ValueError, OSError):
         return True  # a damaged result is one; reading it says what is wrong
-    return any((folder / _FILES[name]).is_file() for name in ("trades", "equity"))
+    return any((folder / FILES[name]).is_file() for name in ("trades", "equity"))
 
 
 def present_files(folder: Path) -> list[Path]:
@@ -273,9 +271,9 @@ def read(folder: Path) -> Saved:
         raise FileNotFoundError(f"no such folder of a result: {folder}{_left_over(folder)}")
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    present = {name: folder / file for name, file in _FILES.items() if (folder / file).is_file()}
+    present = {name: folder / file for name, file in FILES.items() if (folder / file).is_file()}
     if not present:
-        raise FileNotFoundError(f"{folder} holds no result: none of {', '.join(_FILES.values())}")
+        raise FileNotFoundError(f"{folder} holds no result: none of {', '.join(FILES.values())}")
     names = listed(manifest)
     if names is not None:
         present = {name: path for name, path in present.items() if path.name in names}

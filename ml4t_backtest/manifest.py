@@ -10,12 +10,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["MANIFEST", "SCHEMA_VERSION", "check_files", "header", "is_ours", "listed", "read_json", "read_manifest", "started"]
+__all__ = [
+    "FILES",
+    "MANIFEST",
+    "PARTS",
+    "SCHEMA_VERSION",
+    "check_files",
+    "header",
+    "is_ours",
+    "listed",
+    "read_json",
+    "read_manifest",
+    "started",
+]
 
+PARTS = ("trades", "equity", "daily_pnl", "fills", "orders", "cash_flows", "alerts", "metrics", "config")
+FILES = {**{name: f"{name}.parquet" for name in PARTS[:7]}, "metrics": "metrics.json", "config": "config.yaml"}
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2  # 1: files by name only, no contract specs
 _FORMAT = "ml4t_backtest result"
 _PUBLISHED = "artifact_type"  # a manifest of the engine we replace has this key
+_KINDS: dict[str, tuple[type, ...]] = {
+    "assets": (list,),
+    "files": (list, dict),
+    "contract_specs": (dict,),
+    "limit_names": (list,),
+    "status": (str,),
+    "strategy_name": (str, type(None)),
+    "preset_name": (str, type(None)),
+    "initial_cash": (int, float),
+}
 _AGAIN = "copy the folder again, or save the result again"
 
 
@@ -76,7 +100,23 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} has schema version {version}{by}, this version reads up to {SCHEMA_VERSION}; upgrade ml4t_backtest")
     if manifest.get("complete", True) is not True:
         raise ValueError(f"{folder} holds parts of two results: saving into it was interrupted; save the result again")
+    _check_values(path, manifest)
     return manifest
+
+
+def _check_values(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise ValueError for a value of another kind, and for files that no result has: no other file is ever opened."""
+    for name, kinds in _KINDS.items():
+        if name in manifest and not isinstance(manifest[name], kinds):
+            raise ValueError(f"{path}: {name} is {manifest[name]!r:.80}, not what a save writes; {_AGAIN}")
+    for name in manifest.get("files", ()):
+        sums = manifest["files"][name] if isinstance(manifest["files"], dict) else {"bytes": 0, "sha256": ""}
+        whole = isinstance(sums, dict) and isinstance(sums.get("bytes"), int) and isinstance(sums.get("sha256"), str)
+        if name not in FILES.values() or not whole:
+            raise ValueError(f"{path}: files has {name!r:.80}, not what a save writes; {_AGAIN}")
+    for asset, spec in manifest.get("contract_specs", {}).items():
+        if not isinstance(spec, dict) or not isinstance(spec.get("multiplier", 1.0), (int, float)):
+            raise ValueError(f"{path}: contract_specs cannot be read: that of {asset!r:.80} is {spec!r:.80}; {_AGAIN}")
 
 
 def listed(manifest: Mapping[str, Any]) -> tuple[str, ...] | None:
