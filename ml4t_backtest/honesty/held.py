@@ -171,7 +171,7 @@ class _Outside:
                 self.visit(value)
         elif _holds(value, self.panels):
             self._add(name, get, put)
-        elif type(value) in (dict, list) and len(value) <= len(self.panels.assets) + _FEW:
+        elif isinstance(value, (dict, list)) and len(value) <= len(self.panels.assets) + _FEW:
             self.found.extend(_inside(value, name, self.panels, self.known, self._seen, 2))
 
     def _add(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:

@@ -87,7 +87,7 @@ class WatchedEngine(Engine):
             def hosted(*arguments: Any) -> Any:
                 return self._hooked(make(strategy, *arguments))
 
-            strategy.__dict__["_compiled_host"] = hosted
+            vars(strategy)["_compiled_host"] = hosted
             super()._run_turns(strategy, progress=progress)
         else:
             wrapped = _WatchedArrays(strategy, self) if isinstance(strategy, ArrayStrategy) else _WatchedStrategy(strategy, self)
