@@ -264,13 +264,13 @@ def test_the_diagnostic_package_is_looked_up_when_it_is_asked_for(monkeypatch: p
             getattr(result, method)()
     package = ModuleType("ml4t.diagnostic.integration")
     for function in ("portfolio_analysis_from_result", "compute_metrics_from_result", "generate_tearsheet_from_result"):
-        setattr(package, function, lambda *given, name=function, **options: (name, given, options))
-    for name in ("ml4t", "ml4t.diagnostic"):
+        setattr(package, function, lambda given, *more, name=function, **options: (name, given.trades is result.trades, more, options))
+    for name in ("ml4t", "ml4t.backtest", "ml4t.diagnostic"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "ml4t.diagnostic.integration", package)
-    assert result.to_portfolio_analysis("NYSE") == ("portfolio_analysis_from_result", (result, "NYSE"), {})
-    assert result.compute_metrics() == ("compute_metrics_from_result", (result,), {})
-    assert result.to_tearsheet(theme="dark") == ("generate_tearsheet_from_result", (result,), {"theme": "dark"})
+    assert result.to_portfolio_analysis("NYSE") == ("portfolio_analysis_from_result", True, ("NYSE",), {})
+    assert result.compute_metrics() == ("compute_metrics_from_result", True, (), {})
+    assert result.to_tearsheet(theme="dark") == ("generate_tearsheet_from_result", True, (), {"theme": "dark"})
 
 
 def test_the_equity_frame() -> None:
