@@ -127,7 +127,7 @@ def rendered(page: Page) -> str:
     """Return a page as HTML that needs no network. Every text is escaped; scripts other than its own are refused by the page itself."""
     from markupsafe import Markup
 
-    script, library = _asset("page.js"), _asset("plotly-basic.min.js")
+    script, library = _asset("page.js"), _library()
     figures = {section.key: section.chart.to_plotly_json() for section in page.sections if section.chart is not None}
     hashes = " ".join(f"'sha256-{_digest(text)}'" for text in (library, script)) if page.charts else "'none'"
     html: str = (
@@ -138,7 +138,7 @@ def rendered(page: Page) -> str:
             css=Markup(_asset("page.css")),  # noqa: S704 - of this package
             hashes=Markup(hashes),  # noqa: S704 - base64
             charts=Markup(script_json({"dark": DARK, "figures": figures})),  # noqa: S704 - escaped for scripts
-            library=Markup(library),  # noqa: S704 - of this package
+            library=Markup(library),  # noqa: S704 - of plotly
             script=Markup(script),  # noqa: S704 - of this package
             drawn=_cell,
         )
@@ -180,8 +180,21 @@ def _cell(cell: Any, numeric: bool) -> Any:  # noqa: FBT001 - called by the temp
 
 @cache
 def _asset(name: str) -> str:
-    text = (resources.files("ml4t_backtest.reports") / "page" / name).read_text(encoding="utf-8")
-    if "</script" in text.lower() or "<!--" in text:
+    return _fit_for_scripts((resources.files("ml4t_backtest.reports") / "page" / name).read_text(encoding="utf-8"), name)
+
+
+@cache
+def _library() -> str:
+    """Return plotly.js as the installed plotly brings it."""
+    from plotly.offline import get_plotlyjs
+
+    return _fit_for_scripts(get_plotlyjs(), "plotly.js")
+
+
+def _fit_for_scripts(text: str, name: str) -> str:
+    """Return a text that may stand in a script. Raises ValueError for one that would end it, or hide its end."""
+    lower = text.lower()
+    if "</script" in lower or ("<!--" in lower and "<script" in lower):
         raise ValueError(f"{name} cannot stand in a page: it holds a tag that ends scripts")
     return text
 
