@@ -54,10 +54,14 @@ def test_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.err == captured.out == ""
 
 
-def test_no_files_are_left() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("ml4t-sweep-*"))
+def test_no_files_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    real = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *given, **named: made.append(real(*given, **named)) or made[-1])
     sweep(feed_of(), Crossing, GRID, executor="processes", workers=2)
-    assert set(Path(tempfile.gettempdir()).glob("ml4t-sweep-*")) <= before
+    assert any(Path(name).name.startswith("ml4t-sweep-") for name in made)
+    assert not list(tmp_path.glob("ml4t-sweep-*"))
 
 
 class Telling(Crossing):
