@@ -9,8 +9,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from ml4t_kernels._jit import COMPILED
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+QUICK = ("quickstart", "futures", "ml_signals")  # also as plain Python, where the others take minutes
 
 
 def percent_cells(path: Path) -> list[str]:
@@ -40,6 +43,8 @@ def test_the_two_forms_agree(path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not COMPILED and path.stem not in QUICK:
+        pytest.skip("takes long as plain Python")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'kernels'}")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
