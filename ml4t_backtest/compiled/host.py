@@ -204,21 +204,26 @@ class CompiledHost:
             self._guard(lambda: self._run_compiled(bars))
 
     def _run_compiled(self, bars: Iterable[int]) -> None:
-        from ml4t_kernels._jit import bind
-        from ml4t_kernels.driving import drive
-
-        go, store, rows = bind(drive, "int64(int64,int64)"), self._store, self._panels.bars
+        rows = self._panels.bars
         counted, done, count = iter(bars), 0, _FIRST_BARS
         while done < rows:
             last = min(done + count, rows) - 1
             before = time.perf_counter()
-            while (status := go(store.address, last)) != StepStatus.OK:
-                self._help(status)
+            self.drive_to(last)
             for _ in range(last + 1 - done):
                 next(counted)
             done = last + 1
             took = time.perf_counter() - before
             count = max(_FIRST_BARS, min(4 * count, int(count * _SLICE / max(took, 1e-6))))
+
+    def drive_to(self, bar: int) -> None:
+        """Give the compiled strategy its turns from where it is up to the turn on bar `bar`."""
+        from ml4t_kernels._jit import bind
+        from ml4t_kernels.driving import drive
+
+        go = bind(drive, "int64(int64,int64)")
+        while (status := go(self._store.address, bar)) != StepStatus.OK:
+            self._help(status)
 
     def _help(self, status: int) -> None:
         """Do what the drive asks for, up to the strategy's turn; the next time it does without where it can."""

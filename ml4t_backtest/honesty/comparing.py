@@ -26,13 +26,6 @@ _ORDER_FIELDS = (
 _ANOTHER = ("asset", "order_type", "created_bar")  # where they differ it is another order
 _FILL_FIELDS = ("order_id", "asset", "quantity", "price", "commission", "slippage", "position", "bar")
 _ACCOUNT_FIELDS = ("equity", "cash")
-_WORDS = {
-    "order_type": "order_type",
-    "time_in_force": "time_in_force",
-    "status": "status",
-    "reason": "reason",
-    "exit_reason": "exit_reason",
-}
 
 
 @dataclass(frozen=True)
@@ -163,8 +156,8 @@ def _of_row(full: Trace, part: Trace, where: tuple[int, str, str], rows: tuple[A
 def _text(run: Trace, field: str, value: Any) -> str:
     if field == "asset":
         return str(run.panels.assets[value])
-    if field in _WORDS:
-        return ORDER_WORDS[_WORDS[field]][int(value)]
+    if field in ORDER_WORDS:
+        return ORDER_WORDS[field][int(value)]
     return repr(value.item())
 
 

@@ -7,16 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ml4t_backtest.honesty.arguments import checked_count, chosen_settings
-from ml4t_backtest.honesty.comparing import Difference, first_difference
+from ml4t_backtest.honesty.comparing import first_difference
 from ml4t_backtest.honesty.elsewhere import run_elsewhere
 from ml4t_backtest.honesty.making import checked_feed, read_maker
-from ml4t_backtest.honesty.reports import CheckReport, frame_of, where_text
+from ml4t_backtest.honesty.reports import DIFFERENCE_COLUMNS, CheckReport, frame_of, where_text
 from ml4t_backtest.honesty.watching import Trace, watched_run
 from ml4t_backtest.progress import counter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
 
     from ml4t_backtest.config import BacktestConfig, Mode
@@ -24,18 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeterminismReport", "check_determinism"]
 
-_COLUMNS: dict[str, Any] = {
-    "run": int,
-    "process": str,
-    "bar": int,
-    "timestamp": "time",
-    "asset": str,
-    "what": str,
-    "field": str,
-    "order_id": str,
-    "expected": str,
-    "found": str,
-}
+_COLUMNS: dict[str, Any] = {"run": int, "process": str, **DIFFERENCE_COLUMNS}
 
 
 class DeterminismReport(CheckReport):
@@ -48,10 +35,6 @@ class DeterminismReport(CheckReport):
     title = "check_determinism"
     _clean = "all runs made the same orders, fills and account values"
 
-    def __init__(self, label: str, runs: int, rows: Sequence[dict[str, Any]], notes: Sequence[str], zone: str | None) -> None:
-        super().__init__(label, runs, rows, notes)
-        self._zone = zone
-
     @cached_property
     def differences(self) -> pl.DataFrame:
         """The differences as a frame; empty when the check passed."""
@@ -60,7 +43,7 @@ class DeterminismReport(CheckReport):
     def _lines(self) -> list[str]:
         lines = []
         for row in self._rows:
-            where = where_text(Difference(**{name: row[name] for name in Difference.__dataclass_fields__}))
+            where = where_text(row)
             process = "a fresh process" if row["process"] == "fresh" else "this process"
             lines.append(f"run {row['run']} ({process}): {where}: {row['what']} {row['field']} {row['found']}, {row['expected']} in run 1")
         return lines

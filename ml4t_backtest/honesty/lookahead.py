@@ -16,7 +16,7 @@ from ml4t_backtest.honesty.comparing import Difference, comparable_until, first_
 from ml4t_backtest.honesty.futures import columns_of, cut_feed, groups_of, turned_feed
 from ml4t_backtest.honesty.held import altered, places_of, places_outside
 from ml4t_backtest.honesty.making import Maker, checked_feed, read_maker
-from ml4t_backtest.honesty.reports import CheckReport, frame_of, where_text
+from ml4t_backtest.honesty.reports import DIFFERENCE_COLUMNS, CheckReport, frame_of, where_text
 from ml4t_backtest.honesty.samebar import early_fills
 from ml4t_backtest.honesty.sources import leaking_signals, published_ahead
 from ml4t_backtest.honesty.watching import Trace, watched_run
@@ -38,14 +38,7 @@ __all__ = ["LookaheadReport", "check_lookahead"]
 _COLUMNS: dict[str, Any] = {
     "source": str,
     "column": str,
-    "bar": int,
-    "timestamp": "time",
-    "asset": str,
-    "what": str,
-    "field": str,
-    "order_id": str,
-    "expected": str,
-    "found": str,
+    **DIFFERENCE_COLUMNS,
     "future_from": "time",
 }
 _OWN, _OUTSIDE = "data of the strategy", "data outside the strategy"
@@ -68,9 +61,8 @@ class LookaheadReport(CheckReport):
     def __init__(
         self, label: str, runs: int, rows: Sequence[dict[str, Any]], notes: Sequence[str], cuts: Sequence[int], zone: str | None
     ) -> None:
-        super().__init__(label, runs, rows, notes)
+        super().__init__(label, runs, rows, notes, zone)
         self.cuts = tuple(cuts)
-        self._zone = zone
         count = "one bar" if len(self.cuts) == 1 else f"any of {len(self.cuts)} bars"
         self._clean = f"nothing that was decided up to {count} changed with what came after"
 
@@ -83,7 +75,7 @@ class LookaheadReport(CheckReport):
         lines = []
         for row in self._rows:
             source = row["source"] + ("" if row["column"] is None else f" {row['column']!r}")
-            where = where_text(Difference(**{name: row[name] for name in Difference.__dataclass_fields__}))
+            where = where_text(row)
             other = " with another future" if row["source"] not in _STANDING else ""
             lines.append(f"{source}: {where}: {row['what']} {row['field']} {row['expected']}, {row['found']}{other}")
         return lines

@@ -10,26 +10,39 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from ml4t_backtest.honesty.comparing import Difference
+__all__ = ["DIFFERENCE_COLUMNS", "CheckReport", "frame_of", "where_text"]
 
-__all__ = ["CheckReport", "frame_of", "where_text"]
+# The columns of a frame that tell a difference, in the order of the fields of `comparing.Difference`.
+DIFFERENCE_COLUMNS: dict[str, Any] = {
+    "bar": int,
+    "timestamp": "time",
+    "asset": str,
+    "what": str,
+    "field": str,
+    "order_id": str,
+    "expected": str,
+    "found": str,
+}
 
 
 class CheckReport:
     """The outcome of a check.
 
     passed: whether nothing was found. label: name of the strategy. runs: engine runs that were made. notes: what the check cannot
-    see, or what a reader should know.
+    see, or what a reader should know. zone: of the times in its frame.
     """
 
     title = "check"
     _clean = "nothing found"
 
-    def __init__(self, label: str, runs: int, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, label: str, runs: int, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = (), zone: str | None = None
+    ) -> None:
         self.label = label
         self.runs = runs
         self.notes = tuple(notes)
         self._rows = [dict(row) for row in rows]
+        self._zone = zone
 
     @property
     def passed(self) -> bool:
@@ -69,10 +82,10 @@ def frame_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any], zone:
     return pl.DataFrame([[row.get(name) for name in schema] for row in rows], schema=kinds, orient="row")
 
 
-def where_text(difference: Difference) -> str:
-    """Return the place of a difference in words."""
-    if difference.timestamp is None:
+def where_text(row: Mapping[str, Any]) -> str:
+    """Return the place of a difference in words (row: with its columns)."""
+    if row["timestamp"] is None:
         return "before the first bar"
-    asset = "" if difference.asset is None else f", {difference.asset}"
-    order = "" if difference.order_id is None else f", {difference.order_id}"
-    return f"bar {difference.bar} ({difference.timestamp}){asset}{order}"
+    asset = "" if row["asset"] is None else f", {row['asset']}"
+    order = "" if row["order_id"] is None else f", {row['order_id']}"
+    return f"bar {row['bar']} ({row['timestamp']}){asset}{order}"

@@ -58,12 +58,11 @@ class WarmupReport(CheckReport):
     title = "check_warmup"
 
     def __init__(self, label: str, runs: int, rows: Sequence[dict[str, Any]], start: int, zone: str | None) -> None:
-        super().__init__(label, runs, rows)
+        super().__init__(label, runs, rows, zone=zone)
         self.start = start
         self.needed = {
             source: _settled([row for row in rows if row["source"] == source]) for source in dict.fromkeys(row["source"] for row in rows)
         }
-        self._zone = zone
         self._clean = "; ".join(f"{source} settle after {bars} bars of history" for source, bars in self.needed.items())
 
     @property

@@ -12,7 +12,6 @@ import numpy as np
 from ml4t_backtest.engine import Engine
 from ml4t_backtest.signals import SignalStrategy
 from ml4t_backtest.strategy import ArrayStrategy, Strategy
-from ml4t_kernels.codes import StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -109,13 +108,8 @@ class WatchedEngine(Engine):
         plain: Callable[[Iterable[int]], None] = host._run_plain
 
         def driven(_: Iterable[int]) -> None:
-            from ml4t_kernels._jit import bind
-            from ml4t_kernels.driving import drive
-
-            go, store = bind(drive, "int64(int64,int64)"), self._store
             for stop in sorted({*self.watched, self._panels.bars - 1}):
-                while (status := go(store.address, stop)) != StepStatus.OK:
-                    host._help(status)
+                host.drive_to(stop)
                 self.shoot()
 
         def counted(bars: Iterable[int]) -> Iterator[int]:
